@@ -1,0 +1,1 @@
+"""The symbolic layer: SymPy only."""

@@ -1,0 +1,1 @@
+"""Objects as plain data that a file can hold."""

@@ -1,0 +1,170 @@
+"""Hard conditions hold to 1e-12 for random weights; the account says what is hard and why not."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sympy as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pinnkit import (
+    Box,
+    Dirichlet,
+    Equation,
+    Initial,
+    Neumann,
+    Periodic,
+    Problem,
+    Robin,
+    coordinates,
+    field,
+    laplacian,
+    manufacture,
+    precision,
+)
+from pinnkit.ansatz import build_ansatz, enforce
+from pinnkit.compile import compile_problem
+from pinnkit.derivatives.autodiff import term_values
+from pinnkit.nn import MLP
+
+pytestmark = pytest.mark.usefixtures("x64")
+t, x, y = coordinates("t x y")
+u, v = field("u", t, x), field("v", x, y)
+w = field("w", x, y)
+
+
+def space_time(*conditions, exact):
+    return manufacture(
+        Problem("p", Box(t=(0.5, 2), x=(-1, 3), time="t"), conditions), {u: exact}
+    )
+
+
+def square(*conditions, exact):
+    return manufacture(Problem("p", Box(x=(0, 1), y=(3, 4.5)), conditions), exact)
+
+
+HEAT = Equation(u.diff(t) - u.diff(x, 2))
+WAVE = Equation(u.diff(t, 2) - u.diff(x, 2))
+POISSON = Equation(laplacian(v))
+SMOOTH = sp.exp(t) * sp.sin(x) + x**3
+PROBLEMS = {
+    "heat, Dirichlet": space_time(HEAT, Initial(u), Dirichlet(u), exact=SMOOTH),
+    "heat, Neumann": space_time(HEAT, Initial(u), Neumann(u), exact=SMOOTH),
+    "wave, mixed": space_time(
+        WAVE, Initial(u), Initial(u.diff(t)), Dirichlet(u, on="x-"), Neumann(u, on="x+"),
+        exact=SMOOTH,
+    ),
+    "wave, mixed the other way": space_time(
+        WAVE, Initial(u), Initial(u.diff(t)), Neumann(u, on="x-"), Dirichlet(u, on="x+"),
+        exact=SMOOTH,
+    ),
+    "beam, clamped": space_time(
+        Equation(u.diff(t) + u.diff(x, 4)), Initial(u), Dirichlet(u), Neumann(u), exact=SMOOTH
+    ),
+    "Poisson, Dirichlet": square(POISSON, Dirichlet(v), exact={v: sp.exp(x * y)}),
+    "Poisson, mixed": square(
+        POISSON, Neumann(v, on=("x-", "x+", "y-")), Dirichlet(v, on="y+"),
+        exact={v: sp.exp(x * y)},
+    ),
+    "two fields": square(
+        POISSON, Equation(laplacian(w) + v), Dirichlet(v), Dirichlet(w),
+        exact={v: x**2 * y, w: sp.cos(x + y)},
+    ),
+}
+
+
+def residual_on_faces(problem, key, points_per_face=40):
+    """{(condition, face): max |residual|} of an untrained ansatz."""
+    system = compile_problem(problem)
+    ansatz = build_ansatz(enforce(system), MLP(width=16, depth=2), key=key)
+    found = {}
+    for residual in system.conditions:
+        for name in residual.regions:
+            for part in system.domain.region(name).parts:
+                points = part.sample(points_per_face, 1)
+                z = system.coordinates(points)
+                if system.time not in part.fixed:
+                    normals = part.normals(points)
+                    z |= {f"n_{a}": normals[:, i] for i, a in enumerate(system.domain.space_axes)}
+                values = jax.vmap(
+                    lambda p, r=residual: term_values(ansatz, system.fields, r.plan, p)
+                )(jnp.asarray(points))
+                r = residual.fn(values, z, system.parameters)
+                found[residual.name, part.name] = float(jnp.abs(r).max())
+    return found
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_conditions_are_exact_for_random_weights(name):
+    problem = PROBLEMS[name]
+    assert not enforce(compile_problem(problem)).soft
+    scale = 50.0 if "beam" in name or "Poisson" in name else 1.0
+    for condition, error in residual_on_faces(problem, jax.random.key(3)).items():
+        assert error < 1e-12 * scale, condition
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 2**31 - 1), low=st.floats(-3, 2), width=st.floats(0.1, 20))
+def test_dirichlet_is_exact_on_any_interval(seed, low, width):
+    z = coordinates("z")
+    f = field("f", z)
+    problem = manufacture(
+        Problem("p", Box(z=(low, low + width)), [Equation(f.diff(z, 2)), Dirichlet(f)]),
+        {f: sp.cos(z)},
+    )
+    with precision.scope("float64"):
+        errors = residual_on_faces(problem, jax.random.key(seed), 1)
+    assert max(errors.values()) < 1e-12
+
+
+def test_periodic_ansatz_repeats_with_all_derivatives():
+    problem = Problem(
+        "p", Box(t=(0, 1), x=(-1, 3), time="t"), [HEAT, Initial(u, sp.sin(sp.pi * x)),
+                                                 Periodic("x")]
+    )
+    system = compile_problem(problem)
+    ansatz = build_ansatz(enforce(system), MLP(), harmonics=2, key=jax.random.key(0))
+    plan = system.equations[0].plan
+    for time in (0.2, 0.9):
+        left, right = (
+            term_values(ansatz, system.fields, plan, jnp.array([time, end])) for end in (-1.0, 3.0)
+        )
+        for term in plan.terms:
+            np.testing.assert_allclose(left[term], right[term], atol=1e-11)
+
+
+def test_flat_features_keep_generality():
+    """With g'(0) = 0 but g'''(0) != 0 the features must represent s^3, not even functions only."""
+    from pinnkit.ansatz.embedding import AxisFeatures
+
+    s = jnp.linspace(0, 1, 50)
+    for ends in ("flat-low", "flat-high", "flat-both"):
+        features = jax.vmap(AxisFeatures(0.0, 1.0, ends))(s)
+        products = jnp.stack([features[:, 0] ** i * features[:, 1] ** j
+                              for i in range(5) for j in range(5)], axis=-1)
+        target = (1 - s) ** 3 if ends == "flat-high" else s**3 * (1 - s) ** 2
+        solution = np.linalg.lstsq(np.asarray(products), np.asarray(target), rcond=None)[0]
+        np.testing.assert_allclose(products @ solution, target, atol=2e-4)
+
+
+def test_account_gives_reasons():
+    robin = space_time(HEAT, Initial(u), Robin(u, 1, 1, on="x-"), Dirichlet(u, on="x+"),
+                       exact=SMOOTH)
+    account = enforce(compile_problem(robin))
+    assert [r.regions for r in account.soft] == [("x-",)]
+    assert "couples several terms" in account.describe()
+
+    hinged = space_time(
+        Equation(u.diff(t) + u.diff(x, 4)), Initial(u), Dirichlet(u), Dirichlet(u.diff(x, 2)),
+        exact=SMOOTH,
+    )
+    assert "lower derivatives are free" in enforce(compile_problem(hinged)).describe()
+
+    lid = Problem(
+        "lid", Box(x=(0, 1), y=(0, 1)),
+        [POISSON, Dirichlet(v, 1, on="y+"), Dirichlet(v, 0, on=("x-", "x+", "y-"), priority=1)],
+    )
+    account = enforce(compile_problem(lid))
+    assert [(r.name, r.regions) for r in account.soft] == [("v y+", ("y+",))]
+    assert "disagrees" in account.describe()
