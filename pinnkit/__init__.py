@@ -1,0 +1,34 @@
+"""pinnkit: declare a PDE once in SymPy; compile it into whatever solves it."""
+
+from pinnkit import errors as errors
+from pinnkit.geometry import Box as Box
+from pinnkit.geometry import Interval as Interval
+from pinnkit.geometry import MeshDomain as MeshDomain
+from pinnkit.spec.calculus import curl as curl
+from pinnkit.spec.calculus import div as div
+from pinnkit.spec.calculus import grad as grad
+from pinnkit.spec.calculus import laplacian as laplacian
+from pinnkit.spec.calculus import normal_derivative as normal_derivative
+from pinnkit.spec.check import check as check
+from pinnkit.spec.condition import Condition as Condition
+from pinnkit.spec.condition import Dirichlet as Dirichlet
+from pinnkit.spec.condition import Equation as Equation
+from pinnkit.spec.condition import Initial as Initial
+from pinnkit.spec.condition import Integral as Integral
+from pinnkit.spec.condition import Neumann as Neumann
+from pinnkit.spec.condition import Observed as Observed
+from pinnkit.spec.condition import Periodic as Periodic
+from pinnkit.spec.condition import Robin as Robin
+from pinnkit.spec.laws import Exponential as Exponential
+from pinnkit.spec.laws import GaussianField as GaussianField
+from pinnkit.spec.laws import Threshold as Threshold
+from pinnkit.spec.laws import UniformConstant as UniformConstant
+from pinnkit.spec.load import load as load
+from pinnkit.spec.manufacture import manufacture as manufacture
+from pinnkit.spec.problem import Problem as Problem
+from pinnkit.spec.symbols import coordinates as coordinates
+from pinnkit.spec.symbols import eigenvalue as eigenvalue
+from pinnkit.spec.symbols import field as field
+from pinnkit.spec.symbols import input_function as input_function
+from pinnkit.spec.symbols import normal as normal
+from pinnkit.spec.symbols import parameter as parameter
