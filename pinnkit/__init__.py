@@ -1,9 +1,25 @@
 """pinnkit: declare a PDE once in SymPy; compile it into whatever solves it."""
 
 from pinnkit import errors as errors
+from pinnkit import nn as nn
+from pinnkit.experts.families import Chebyshev as Chebyshev
+from pinnkit.experts.families import Sine as Sine
+from pinnkit.experts.families import Tanh as Tanh
+from pinnkit.experts.layout import Blocks as Blocks
+from pinnkit.experts.layout import Graded as Graded
+from pinnkit.experts.layout import Single as Single
 from pinnkit.geometry import Box as Box
 from pinnkit.geometry import Interval as Interval
 from pinnkit.geometry import MeshDomain as MeshDomain
+from pinnkit.methods.eigen import Eigen as Eigen
+from pinnkit.methods.exact import Exact as Exact
+from pinnkit.methods.least_squares import LeastSquares as LeastSquares
+from pinnkit.methods.lines import Lines as Lines
+from pinnkit.methods.operator import Operator as Operator
+from pinnkit.methods.pinn import PINN as PINN
+from pinnkit.methods.steady import Steady as Steady
+from pinnkit.solution import Solution as Solution
+from pinnkit.solve import solve as solve
 from pinnkit.spec.calculus import curl as curl
 from pinnkit.spec.calculus import div as div
 from pinnkit.spec.calculus import grad as grad
@@ -32,3 +48,6 @@ from pinnkit.spec.symbols import field as field
 from pinnkit.spec.symbols import input_function as input_function
 from pinnkit.spec.symbols import normal as normal
 from pinnkit.spec.symbols import parameter as parameter
+from pinnkit.training import LBFGS as LBFGS
+from pinnkit.training import SSBFGS as SSBFGS
+from pinnkit.training import Adam as Adam

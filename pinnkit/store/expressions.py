@@ -92,6 +92,8 @@ def _node(tree: Tree, decode: Coder) -> sp.Basic:
         return sp.Rational(int(rest[0]), int(rest[1]))
     if name == "Float":
         mantissa, exponent, precision = int(rest[0]), int(rest[1]), int(rest[2])
+        if mantissa == 0:
+            return sp.Float(0.0, precision=precision)
         sign = int(mantissa < 0)
         return sp.Float((sign, abs(mantissa), exponent, abs(mantissa).bit_length()),
                         precision=precision)

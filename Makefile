@@ -1,0 +1,43 @@
+# make demo      install into .venv, solve Burgers, compare with Cole-Hopf, draw the picture
+# make test      all quick tests          make accuracy  errors after fixed numbers of iterations
+# make results   full, timed tables       make lint      ruff and pyright
+
+PYTHON ?= python3
+VENV ?= .venv
+PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+RUN = $(VENV)/bin/python
+
+.PHONY: demo test accuracy results lint clean
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP_INSTALL) -e .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP_INSTALL) -e '.[dev]'
+	@touch $@ $(VENV)/installed
+
+demo: $(VENV)/installed
+	$(RUN) scripts/references/cole_hopf.py --out runs/demo/cole_hopf.h5
+	$(VENV)/bin/pinnkit solve problems/burgers.py --out runs/demo/burgers.h5
+	$(VENV)/bin/pinnkit compare runs/demo/burgers.h5 runs/demo/cole_hopf.h5 --plot runs/demo/burgers.png
+
+test: $(VENV)/installed-dev
+	$(RUN) -m pytest -m "not accuracy"
+
+accuracy: $(VENV)/installed-dev
+	$(RUN) -m pytest -m accuracy --durations=0 tests/accuracy
+
+results: $(VENV)/installed-dev
+	$(RUN) scripts/benchmarks/results.py --out docs/results
+
+lint: $(VENV)/installed-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/pyright
+
+clean:
+	rm -rf $(VENV) runs

@@ -1,0 +1,5 @@
+"""`python -m pinnkit.cli`."""
+
+from pinnkit.cli.commands import main
+
+main()

@@ -1,0 +1,351 @@
+"""The command line: solve, compare, reference, show, study.
+
+Exit status: 0 success, 1 the solver failed, 2 bad input, 130 interrupted (work is kept).
+"""
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pinnkit.cli.options import (
+    check_output,
+    check_precision,
+    check_seed,
+    checkpoint_path,
+    pair,
+    parse_budget,
+    parse_parameters,
+)
+from pinnkit.errors import MethodError, OptionError, PinnkitError, SpecError
+
+if TYPE_CHECKING:
+    from pinnkit.methods.base import Method
+    from pinnkit.solution import Solution
+    from pinnkit.spec.problem import Problem
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+RUN_SUFFIXES = (".h5", ".hdf5")
+METHODS = {
+    "pinn": ("pinn", "PINN"),
+    "experts": ("least_squares", "LeastSquares"),
+    "operator": ("operator", "Operator"),
+    "eigen": ("eigen", "Eigen"),
+    "lines": ("lines", "Lines"),
+    "steady": ("steady", "Steady"),
+    "exact": ("exact", "Exact"),
+}
+
+app = typer.Typer(
+    name="pinnkit",
+    help="Declare a PDE once in SymPy; solve it with networks, experts or classical methods.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+File = Annotated[Path, typer.Argument(help="Problem file that defines `problem`.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Parameter, such as nu=0.005.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Map = Annotated[
+    list[str] | None,
+    typer.Option("--map", help="FILE=PROBLEM names: usol=u, U_x=u, 'u[x,y]=u', or 0.5=x."),
+]
+
+
+def main() -> None:
+    """Run the command line; this is the entry point `pinnkit`."""
+    app()
+
+
+def _tidy(command: Callable[..., None]) -> Callable[..., None]:
+    """One clear line instead of a traceback, and the agreed exit status."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except MethodError as error:
+            _complain(error, FAILED)
+        except PinnkitError as error:
+            _complain(error, BAD_INPUT)
+        except KeyboardInterrupt:
+            typer.echo("pinnkit: interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+    return wrapped
+
+
+def _complain(error: Exception, status: int) -> None:
+    typer.echo(f"pinnkit: {' '.join(str(error).split())}", err=True)
+    raise typer.Exit(status) from None
+
+
+@app.command()
+@_tidy
+def solve(
+    file: File,
+    set_: Set = None,
+    method: Annotated[str | None, typer.Option(help=f"One of {', '.join(METHODS)}.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Wall time: 120s, 2m, 1h.")] = None,
+    precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Run file .h5, or values: .vtu .vtk .pvd .nc .npz .csv.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue a run that was interrupted or had a budget.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Solve the problem of FILE, by default with a method chosen from its traits."""
+    seconds = None if budget is None else parse_budget(budget)
+    check_seed(seed)
+    check_precision(precision)
+    checkpoint = checkpoint_path(out, resume)
+    if out is not None:
+        check_output(out, _solution_suffixes())
+    problem = _load(file, set_)
+    chosen = None if method is None else _method(method, problem)
+    if checkpoint is not None and not resume:
+        checkpoint.unlink(missing_ok=True)
+    options: dict[str, Any] = {"key": seed, "seconds": seconds, "precision": precision}
+    silent = as_json or quiet
+    solution = _run(problem, chosen, silent, checkpoint=checkpoint, **options)
+    if out is not None:
+        _write(solution, out)
+    if checkpoint is not None and seconds is None and not solution.status.interrupted:
+        checkpoint.unlink(missing_ok=True)
+    _tell(solution, out, as_json, quiet)
+    _finish(solution)
+
+
+@app.command()
+@_tidy
+def compare(
+    run: Annotated[Path, typer.Argument(help="Run file written by `pinnkit solve --out`.")],
+    reference: Annotated[Path, typer.Argument(help="Run file, data file or OpenFOAM case.")],
+    map_: Map = None,
+    time: Annotated[float | None, typer.Option(help="Compare at this stored time only.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Figure: .png .pdf .svg.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare RUN with what others computed, at their own points."""
+    if plot is not None:
+        check_output(plot, (".png", ".pdf", ".svg"))
+    from pinnkit.runfile import load
+
+    rename = dict(pair(text, "--map") for text in map_ or [])
+    result = load(run).compare(reference, rename=rename, time=time)
+    if plot is not None:
+        result.plot(plot)
+    typer.echo(json.dumps(result.to_json()) if as_json else str(result))
+
+
+@app.command()
+@_tidy
+def reference(
+    file: File,
+    out: Annotated[Path, typer.Option(help="File to write: .h5 .nc .npz .csv.")],
+    set_: Set = None,
+    resolution: Annotated[
+        int | None, typer.Option(help="Points per axis; by default 1001, 201 or 61 by dimension.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Solve the problem of FILE by the classical method and write values on a grid.
+
+    The file carries the method's own error estimate.
+    """
+    from pinnkit.reference import WRITABLE
+
+    check_output(out, WRITABLE)
+    problem = _load(file, set_)
+    solution = _run(problem, _classical(problem), as_json or quiet)
+    if solution.status.ok:
+        solution.export(out, resolution=resolution)
+    _tell(solution, out if solution.status.ok else None, as_json, quiet)
+    _finish(solution)
+
+
+@app.command()
+@_tidy
+def show(file: File, set_: Set = None, as_json: Json = False) -> None:
+    """Print the equations of FILE, their traits, and how they would be solved."""
+    from pinnkit.report.show import facts_of
+    from pinnkit.report.show import show as render
+
+    problem = _load(file, set_)
+    typer.echo(json.dumps(facts_of(problem)) if as_json else render(problem))
+
+
+@app.command()
+@_tidy
+def study(
+    file: Annotated[Path, typer.Argument(help="File that defines `study`.")],
+    workers: Annotated[int, typer.Option(help="Processes.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Run what is not done yet of the study in FILE, and print its table."""
+    from pinnkit.study import load_study
+
+    loaded = load_study(file)
+
+    def tell(case: Any, record: Any) -> None:
+        labels = ", ".join(f"{k} {v}" for k, v in case.columns.items() if k != "problem")
+        typer.echo(f"{record['status']}: {labels}: {record['reason']}", err=True)
+
+    table = loaded.run(workers=workers, on_case=(lambda *_: None) if as_json else tell)
+    if as_json:
+        rows = json.loads(table.to_json(orient="records") or "[]")
+        typer.echo(json.dumps({"study": loaded.name, "folder": str(loaded.path), "cases": rows}))
+    else:
+        typer.echo(table.to_string(index=False))
+    if "status" in table and "failed" in set(table["status"]):
+        raise typer.Exit(FAILED)
+
+
+def _load(file: Path, texts: list[str] | None) -> "Problem":
+    parameters = parse_parameters(texts)
+    from pinnkit.spec.load import load
+
+    try:
+        return load(file, **parameters)
+    except PinnkitError:
+        raise
+    except Exception as error:  # the file is the user's own code and may raise anything
+        raise SpecError(
+            f"Problem file '{file}' does not run ({type(error).__name__}: {error}). Mend the file."
+        ) from error
+
+
+def _method(name: str, problem: "Problem") -> "Method":
+    if name not in METHODS:
+        raise OptionError(f"--method {name} is unknown. Choose one of {', '.join(METHODS)}.")
+    import importlib
+
+    module, cls = METHODS[name]
+    method = getattr(importlib.import_module(f"pinnkit.methods.{module}"), cls)()
+    reason = _refusal(method, problem)
+    if reason is not None:
+        raise OptionError(
+            f"--method {name} does not suit '{problem.name}': {reason}. "
+            "Choose another method, or none for the default."
+        )
+    return method
+
+
+def _refusal(method: "Method", problem: "Problem") -> str | None:
+    from pinnkit.compile import compile_problem
+
+    return method.supports(compile_problem(problem))
+
+
+def _classical(problem: "Problem") -> "Method":
+    """The classical method that applies; the closed form only where there is none."""
+    reasons = []
+    for name in ("lines", "steady", "eigen", "exact"):
+        try:
+            return _method(name, problem)
+        except OptionError as error:
+            reasons.append(str(error).split(": ", 1)[1].rsplit(". Choose", 1)[0])
+    raise OptionError(
+        f"No classical method suits '{problem.name}' ({'; '.join(reasons)}). "
+        "Compare with a file of your own instead."
+    )
+
+
+def _run(problem: "Problem", method: "Method | None", silent: bool, **options: Any) -> "Solution":
+    from pinnkit.solve import solve as solve_problem
+
+    if silent:
+        return solve_problem(problem, method, quiet=True, **options)
+    from rich.console import Console
+
+    from pinnkit.report.live import LiveReport
+
+    with LiveReport(Console(stderr=True), options.get("seconds")) as report:
+        return solve_problem(problem, method, report=report, **options)
+
+
+def _tell(solution: "Solution", out: Path | None, as_json: bool, quiet: bool) -> None:
+    if not as_json and quiet:
+        return
+    residuals = _residuals(solution)
+    if as_json:
+        typer.echo(json.dumps(_facts(solution, residuals, out), allow_nan=False))
+        return
+    typer.echo(str(solution))
+    for name, value in _eigenvalues(solution).items():
+        typer.echo(f"  {name} = {value:.12g}")
+    for name, value in residuals.items():
+        typer.echo(f"  residual {name}: rms {value:.1e}")
+    if out is not None:
+        typer.echo(f"  written to {out}")
+
+
+def _facts(solution: "Solution", residuals: dict[str, float], out: Path | None) -> dict[str, Any]:
+    status = "ok" if solution.status.ok else "failed"
+    levels = _eigenvalues(solution)
+    return {
+        "status": "interrupted" if solution.status.interrupted else status,
+        "reason": solution.status.reason,
+        "wall_s": float(solution.stats["wall_s"]),
+        "method": solution.method,
+        "residuals": residuals,
+        "error_estimate": _plain(solution.error_estimate),
+        "out": None if out is None else str(out),
+        **({"eigenvalues": levels} if levels else {}),
+    }
+
+
+def _eigenvalues(solution: "Solution") -> dict[str, float]:
+    """`{"E[0]": 0.5, "E[1]": 1.5}` of an eigenvalue problem; empty for any other."""
+    names = tuple(f"{e.name}[" for e in solution.problem.eigenvalues)
+    stats = solution.stats.items()
+    return {k: float(v) for k, v in stats if names and k.startswith(names) and k.endswith("]")}
+
+
+def _plain(estimate: Any) -> dict[str, float] | None:
+    import math
+
+    known = {k: float(v) for k, v in (estimate or {}).items() if math.isfinite(v)}
+    return known or None
+
+
+def _residuals(solution: "Solution") -> dict[str, float]:
+    """Those that the method measured itself, else measured now; none for a useless solution."""
+    prefix = "held-out rms "
+    own = {k.removeprefix(prefix): v for k, v in solution.stats.items() if k.startswith(prefix)}
+    if own:
+        return _plain(own) or {}
+    if not solution.status.ok:
+        return {}
+    from pinnkit.report.residuals import residual_rms
+
+    return residual_rms(solution)
+
+
+def _finish(solution: "Solution") -> None:
+    if solution.status.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if not solution.status.ok:
+        typer.echo(f"pinnkit: the solver failed: {solution.status.reason}", err=True)
+        raise typer.Exit(FAILED)
+
+
+def _solution_suffixes() -> tuple[str, ...]:
+    return (*RUN_SUFFIXES, ".vtu", ".vtk", ".pvd", ".nc", ".npz", ".csv")
+
+
+def _write(solution: "Solution", out: Path) -> None:
+    if out.suffix.lower() in RUN_SUFFIXES:
+        solution.save(out)
+    else:
+        solution.export(out)

@@ -1,0 +1,396 @@
+"""Rows of one mixture of experts: a compiled system, linearised, on collocation points."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pinnkit.compile import Residual, System, Term
+from pinnkit.derivatives import basis as along_basis
+from pinnkit.experts.bases import Basis, Orders
+from pinnkit.experts.collocation import (
+    Pairs,
+    Points,
+    region_points,
+    shared_points,
+    volume_points,
+    wrapped_points,
+)
+from pinnkit.experts.integrals import Total, totals
+from pinnkit.experts.layout import Boxes
+from pinnkit.experts.solvers import Rows
+from pinnkit.spec.condition import Kind
+
+SIDE_WEIGHT = 10.0
+"""Weight of boundary, initial and interface rows against equation rows, all in the field's units."""
+
+Lineariser = Callable[[Mapping, Mapping, Mapping], along_basis.Linearised]
+
+
+@dataclass(frozen=True)
+class Site:
+    """One residual on the points of one region, with the tabulated features."""
+
+    residual: Residual
+    linearise: Lineariser
+    points: Points
+    tables: Mapping[Orders, np.ndarray]
+    weight: float
+
+
+@dataclass(frozen=True)
+class Join:
+    """Equality of the derivatives `orders` of one field across pairs of experts, or in time."""
+
+    field: str
+    orders: Orders
+    pairs: Pairs
+    left: np.ndarray
+    right: np.ndarray
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Rows of the linearised system; `residuals` are those of the nonlinear one, in row units."""
+
+    rows: list[Rows]
+    residuals: np.ndarray
+
+    @property
+    def norm(self) -> float:
+        """Root mean square of the residuals; infinite where one is not finite."""
+        value = float(np.sqrt(np.mean(self.residuals**2))) if self.residuals.size else 0.0
+        return value if np.isfinite(value) else np.inf
+
+
+@dataclass(frozen=True)
+class Collocation:
+    """All that must hold for one mixture: sites, joins between experts, hand-over in time.
+
+    Coefficients are arrays (K, fields, n). `magnitudes` are the fields' typical sizes, in which
+    rows are measured, `wavenumbers` the local ones by which a derivative is taken to enlarge a
+    field: those of the basis where rows are to be solved, 1 where a residual is to be judged, lest
+    richer bases look better than they are. Local coordinates, hence all tables, are those of the experts' shape:
+    `moved` re-uses them in another slab of time.
+    """
+
+    system: System
+    basis: Basis
+    boxes: Boxes
+    sites: tuple[Site, ...]
+    first: tuple[Site, ...]
+    joins: tuple[Join, ...]
+    handover: tuple[Join, ...]
+    totals: tuple[Total, ...]
+    magnitudes: tuple[float, ...]
+    wavenumbers: tuple[float, ...]
+
+    def moved(self, boxes: Boxes) -> "Collocation":
+        """The same collocation in boxes that differ in their extent of time only."""
+
+        def move(sites: tuple[Site, ...]) -> tuple[Site, ...]:
+            return tuple(replace(s, points=s.points.moved(boxes)) for s in sites)
+
+        return replace(
+            self,
+            boxes=boxes,
+            sites=move(self.sites),
+            first=move(self.first),
+            totals=tuple(t.moved(boxes) for t in self.totals),
+        )
+
+    @property
+    def width(self) -> int:
+        return len(self.system.fields) * self.basis.size
+
+    def linear(
+        self, coefficients: np.ndarray, before: tuple[np.ndarray, Boxes] | None = None
+    ) -> Linear:
+        """Linearise at `coefficients`; `before` are those of the slab before, with its boxes."""
+        rows: list[Rows] = []
+        residuals: list[np.ndarray] = []
+        for site in self.sites if before else (*self.sites, *self.first):
+            self._site_rows(site, coefficients, rows, residuals)
+        for join in self.joins:
+            self._join_rows(join, coefficients, rows, residuals)
+        if before:
+            for join in self.handover:
+                self._handover_rows(join, coefficients, before, rows, residuals)
+        for total in self.totals:
+            total.add(self.boxes, coefficients, self.magnitudes, rows, residuals)
+        return Linear(rows, np.concatenate(residuals))
+
+    def values(self, coefficients: np.ndarray) -> np.ndarray:
+        """Fields at the points of the first equation, (P, fields), in units of `magnitudes`."""
+        site = self.sites[0]
+        table = site.tables.get((0,) * self.boxes.dim)
+        if table is None:
+            table = self.basis.features(site.points.local, (0,) * self.boxes.dim)
+        found = np.einsum("pn,pfn->pf", table, coefficients[site.points.owner])
+        return found / np.asarray(self.magnitudes)[None, :]
+
+    def _site_rows(
+        self, site: Site, coefficients: np.ndarray, rows: list[Rows], residuals: list[np.ndarray]
+    ) -> None:
+        points, fields, terms = site.points, self.system.fields, site.residual.plan.terms
+        half = self.boxes.half[points.owner]
+        values = along_basis.term_values(
+            site.tables, half, coefficients[points.owner], fields, terms
+        )
+        value, slopes = site.linearise(
+            values, point_data(self.system, points), self.system.parameters
+        )
+        if site.residual.observed is not None:
+            value = value - site.residual.observed[np.asarray(points.weights, dtype=int)]
+        scale = site.weight * self._row_scale(points.owner, slopes)
+        matrix = along_basis.rows(
+            site.tables, half, {t: scale * s for t, s in slopes.items()}, fields
+        )
+        known = sum((slopes[t] * values[t] for t in terms), np.zeros(len(value)))
+        rows += _by_owner(points.owner, matrix, scale * (known - value))
+        residuals.append(scale * value)
+
+    def _row_scale(self, owner: np.ndarray, slopes: Mapping[Term, np.ndarray]) -> np.ndarray:
+        """1 / sum_T |d fn/dT| kappa^T U per expert: residuals in units of the fields.
+
+        kappa = wavenumber/h, |.| the root mean square over the expert's points, U the field's
+        magnitude.
+        """
+        count = np.bincount(owner, minlength=self.boxes.count)
+        total = np.zeros(self.boxes.count)
+        wavenumber = np.asarray(self.wavenumbers)[None, :] / self.boxes.half
+        for term, slope in slopes.items():
+            square = np.bincount(owner, slope**2, minlength=self.boxes.count)
+            size = np.sqrt(square / np.maximum(count, 1))
+            magnitude = self.magnitudes[self.system.fields.index(term.field)]
+            total += size * magnitude * np.prod(wavenumber ** np.asarray(term.orders), axis=1)
+        return 1.0 / np.where(total > 0.0, total, 1.0)[owner]
+
+    def _join_scale(self, join: Join, left: Boxes, right: Boxes) -> np.ndarray:
+        wavenumber = np.asarray(self.wavenumbers)
+        order = np.asarray(join.orders)
+        kappa = np.maximum(
+            np.prod((wavenumber / left.half[join.pairs.left]) ** order, axis=1),
+            np.prod((wavenumber / right.half[join.pairs.right]) ** order, axis=1),
+        )
+        return SIDE_WEIGHT / (kappa * self.magnitudes[self.system.fields.index(join.field)])
+
+    def _sides(self, join: Join, left: Boxes, right: Boxes) -> tuple[np.ndarray, np.ndarray]:
+        scale = self._join_scale(join, left, right)
+        factors = (
+            scale * along_basis.chart_factor(left.half[join.pairs.left], join.orders),
+            scale * along_basis.chart_factor(right.half[join.pairs.right], join.orders),
+        )
+        return join.left * factors[0][:, None], join.right * factors[1][:, None]
+
+    def _join_rows(
+        self, join: Join, coefficients: np.ndarray, rows: list[Rows], residuals: list[np.ndarray]
+    ) -> None:
+        index, n = self.system.fields.index(join.field), self.basis.size
+        left, right = self._sides(join, self.boxes, self.boxes)
+        pairs = join.pairs
+        residuals.append(
+            np.einsum("pn,pn->p", left, coefficients[pairs.left, index])
+            - np.einsum("pn,pn->p", right, coefficients[pairs.right, index])
+        )
+        columns = slice(index * n, (index + 1) * n)
+        for piece in _runs(pairs.left * self.boxes.count + pairs.right):
+            blocks = np.zeros((2, piece.stop - piece.start, self.width))
+            blocks[0][:, columns], blocks[1][:, columns] = left[piece], -right[piece]
+            ends = int(pairs.left[piece.start]), int(pairs.right[piece.start])
+            nothing = np.zeros(piece.stop - piece.start)
+            if ends[0] == ends[1]:
+                rows.append(Rows(ends[:1], (blocks[0] + blocks[1],), nothing))
+            else:
+                rows.append(Rows(ends, (blocks[0], blocks[1]), nothing))
+
+    def _handover_rows(
+        self,
+        join: Join,
+        coefficients: np.ndarray,
+        before: tuple[np.ndarray, Boxes],
+        rows: list[Rows],
+        residuals: list[np.ndarray],
+    ) -> None:
+        index, n = self.system.fields.index(join.field), self.basis.size
+        old, new = self._sides(join, before[1], self.boxes)
+        owner = join.pairs.right
+        target = np.einsum("pn,pn->p", old, before[0][owner, index])
+        residuals.append(np.einsum("pn,pn->p", new, coefficients[owner, index]) - target)
+        matrix = np.zeros((len(owner), self.width))
+        matrix[:, index * n : (index + 1) * n] = new
+        rows += _by_owner(owner, matrix, target)
+
+
+def collocate(
+    system: System,
+    basis: Basis,
+    boxes: Boxes,
+    linearisers: Mapping[str, Lineariser],
+) -> Collocation:
+    """Choose points and tabulate the basis, for rows to be solved.
+
+    Raises `GeometryError` for unknown regions.
+    """
+    return _collocate(system, basis, boxes, linearisers, basis.nodes(), basis.wavenumbers())
+
+
+def held_out(
+    system: System, basis: Basis, boxes: Boxes, linearisers: Mapping[str, Lineariser]
+) -> Collocation:
+    """Points between those of `collocate`, to judge a solution by its residual."""
+    nodes = tuple(q + 1 for q in basis.nodes())
+    return _collocate(system, basis, boxes, linearisers, nodes, (1.0,) * boxes.dim)
+
+
+def _collocate(
+    system: System,
+    basis: Basis,
+    boxes: Boxes,
+    linearisers: Mapping[str, Lineariser],
+    nodes: tuple[int, ...],
+    wavenumbers: tuple[float, ...],
+) -> Collocation:
+    sites = [
+        _site(system, basis, boxes, residual, linearisers[residual.name], nodes)
+        for residual in system.residuals
+        if residual.kind is not Kind.INTEGRAL
+    ]
+    initial = tuple(s for s in sites if s.residual.kind is Kind.INITIAL)
+    always = tuple(s for s in sites if s.residual.kind is not Kind.INITIAL)
+    magnitudes = field_magnitudes(system)
+    integrals = [r for r in system.residuals if r.kind is Kind.INTEGRAL]
+    return Collocation(
+        system,
+        basis,
+        boxes,
+        always,
+        initial,
+        _joins(system, basis, boxes, nodes),
+        _handover(system, basis, boxes, nodes),
+        totals(system, basis, boxes, integrals, linearisers, nodes, SIDE_WEIGHT),
+        magnitudes,
+        wavenumbers,
+    )
+
+
+def field_magnitudes(system: System) -> tuple[float, ...]:
+    """Typical sizes of the fields: `Problem.scales`, else 1."""
+    given = {type(u).__name__: float(v) for u, v in system.problem.scales.items()}
+    return tuple(given.get(name, 1.0) for name in system.fields)
+
+
+def point_data(system: System, points: Points) -> dict[str, np.ndarray]:
+    """Coordinates by axis name, and normal components `n_x`, ... where there are some."""
+    data = {axis: points.physical[:, i] for i, axis in enumerate(system.axes)}
+    if points.normals is not None:
+        space = system.domain.space_axes
+        data |= {f"n_{axis}": points.normals[:, i] for i, axis in enumerate(space)}
+    return data
+
+
+def _site(
+    system: System,
+    basis: Basis,
+    boxes: Boxes,
+    residual: Residual,
+    linearise: Lineariser,
+    nodes: tuple[int, ...],
+) -> Site:
+    domain = system.domain
+    if residual.points is not None:
+        owner = boxes.owners(residual.points)
+        order = np.argsort(owner, kind="stable")
+        owner, physical = owner[order], residual.points[order]
+        # Observations keep their place in the data where quadrature weights usually stand.
+        points = Points(owner, boxes.local(owner, physical), physical, order.astype(float))
+    else:
+        from pinnkit.experts.collocation import merged
+
+        parts = [
+            region_points(domain, domain.region(name), boxes, nodes, system.axes)
+            for name in residual.regions
+        ]
+        points = parts[0] if len(parts) == 1 else merged(parts)
+    inside = residual.kind is Kind.EQUATION and residual.regions == ("interior",)
+    tables = along_basis.tabulate(basis, points.local, residual.plan.terms)
+    return Site(residual, linearise, points, tables, 1.0 if inside else SIDE_WEIGHT)
+
+
+def _joins(
+    system: System, basis: Basis, boxes: Boxes, nodes: tuple[int, ...]
+) -> tuple[Join, ...]:
+    """C^0 ... C^(m-1) for a field of order m along the axis: interfaces and periodic ends."""
+    pairs = shared_points(system.domain, boxes, boxes.interfaces(), nodes)
+    found = [pairs]
+    for name in system.traits.periodic:
+        axis = system.axes.index(name)
+        if not exactly_periodic(basis, boxes, axis):
+            found.append(wrapped_points(boxes, axis, nodes))
+    joins: list[Join] = []
+    for pair in found:
+        for axis, name in enumerate(system.axes):
+            on_axis = _on_axis(pair, axis)
+            if len(on_axis.left):
+                for field in system.fields:
+                    joins += _smooth(basis, on_axis, field, axis, system.traits.order[field, name])
+    return tuple(joins)
+
+
+def exactly_periodic(basis: Basis, boxes: Boxes, axis: int) -> bool:
+    """Whether every feature has the period of the one box along the axis."""
+    one_box = len(np.unique(boxes.lower[:, axis])) == 1
+    ends = np.zeros((8, boxes.dim)) + np.linspace(-0.9, 0.9, 8)[:, None]
+    low, high = ends.copy(), ends.copy()
+    low[:, axis], high[:, axis] = -1.0, 1.0
+    value = (0,) * boxes.dim
+    slope = tuple(int(i == axis) for i in range(boxes.dim))
+    same = all(
+        np.allclose(basis.features(low, o), basis.features(high, o), rtol=0, atol=1e-9)
+        for o in (value, slope)
+    )
+    return one_box and same
+
+
+def _smooth(basis: Basis, pairs: Pairs, field: str, axis: int, order: int) -> list[Join]:
+    joins = []
+    for o in range(order):
+        orders = tuple(o if i == axis else 0 for i in range(pairs.local_left.shape[1]))
+        left = basis.features(pairs.local_left, orders)
+        joins.append(Join(field, orders, pairs, left, basis.features(pairs.local_right, orders)))
+    return joins
+
+
+def _on_axis(pairs: Pairs, axis: int) -> Pairs:
+    keep = pairs.axis == axis
+    return Pairs(*(getattr(pairs, f)[keep] for f in pairs.__dataclass_fields__))
+
+
+def _handover(
+    system: System, basis: Basis, boxes: Boxes, nodes: tuple[int, ...]
+) -> tuple[Join, ...]:
+    """Continuity in time with the slab before, whose experts stand in the same order."""
+    if system.time is None or not any(system.traits.time_order.values()):
+        return ()
+    axis = system.axes.index(system.time)
+    counts = [1 if i == axis else int(np.ceil(1.4 * q)) for i, q in enumerate(nodes)]
+    inner = volume_points(system.domain, boxes, counts)
+    end, start = inner.local.copy(), inner.local.copy()
+    end[:, axis], start[:, axis] = 1.0, -1.0
+    pairs = Pairs(inner.owner, inner.owner, np.full(len(end), axis), end, start)
+    joins: list[Join] = []
+    for field in system.fields:
+        joins += _smooth(basis, pairs, field, axis, system.traits.time_order[field])
+    return tuple(joins)
+
+
+def _by_owner(owner: np.ndarray, matrix: np.ndarray, rhs: np.ndarray) -> list[Rows]:
+    return [Rows((int(owner[s.start]),), (matrix[s],), rhs[s]) for s in _runs(owner)]
+
+
+def _runs(labels: np.ndarray) -> Sequence[slice]:
+    """Slices of equal consecutive labels."""
+    if not len(labels):
+        return []
+    cuts = [0, *(np.nonzero(np.diff(labels))[0] + 1).tolist(), len(labels)]
+    return [slice(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]

@@ -1,0 +1,136 @@
+"""Integral conditions: rows that touch every expert."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import jax
+import numpy as np
+
+from pinnkit.compile import Residual, System
+from pinnkit.compile.compiler import lower
+from pinnkit.compile.emit import Emitted
+from pinnkit.derivatives import basis as along_basis
+from pinnkit.experts.bases import Basis, Orders
+from pinnkit.experts.collocation import Points, volume_points
+from pinnkit.experts.layout import Boxes
+from pinnkit.experts.solvers import Rows
+from pinnkit.geometry import Box
+
+
+@dataclass(frozen=True)
+class Total:
+    """sum_q w_q target(point_q) = value, one row per time node (`row` numbers it per point)."""
+
+    system: System
+    residual: Residual
+    linearise: Callable
+    value: Callable
+    points: Points
+    row: np.ndarray
+    tables: Mapping[Orders, np.ndarray]
+    weight: float
+
+    def moved(self, boxes: Boxes) -> "Total":
+        return replace(self, points=self.points.moved(boxes))
+
+    def add(
+        self,
+        boxes: Boxes,
+        coefficients: np.ndarray,
+        magnitudes: Sequence[float],
+        rows: list[Rows],
+        residuals: list[np.ndarray],
+    ) -> None:
+        """Append the rows and their residuals."""
+        system, points = self.system, self.points
+        terms, half = self.residual.plan.terms, boxes.half[points.owner]
+        values = along_basis.term_values(
+            self.tables, half, coefficients[points.owner], system.fields, terms
+        )
+        z = {axis: points.physical[:, i] for i, axis in enumerate(system.axes)}
+        value, slopes = self.linearise(values, z, system.parameters)
+        datum = np.broadcast_to(np.asarray(self.value({}, z, system.parameters)), value.shape)
+        matrix = along_basis.rows(
+            self.tables, half, {t: points.weights * s for t, s in slopes.items()}, system.fields
+        )
+        count = int(self.row.max()) + 1
+        known = sum((slopes[t] * values[t] for t in terms), np.zeros(len(value)))
+        integral = np.bincount(self.row, points.weights * (value + datum), count)
+        linear = np.bincount(self.row, points.weights * known, count)
+        wanted = datum[np.unique(self.row, return_index=True)[1]]
+        size = max(magnitudes) * np.bincount(self.row, points.weights, count)
+        scale = self.weight / size
+        blocks = tuple(
+            scale[:, None] * _sum_rows(matrix, self.row, points.owner == k, count)
+            for k in range(boxes.count)
+        )
+        experts = tuple(range(boxes.count))
+        rows.append(Rows(experts, blocks, scale * (wanted - integral + linear)))
+        residuals.append(scale * (integral - wanted))
+
+
+def _sum_rows(matrix: np.ndarray, row: np.ndarray, own: np.ndarray, count: int) -> np.ndarray:
+    result = np.zeros((count, matrix.shape[1]))
+    np.add.at(result, row[own], matrix[own])
+    return result
+
+
+def totals(
+    system: System,
+    basis: Basis,
+    boxes: Boxes,
+    residuals: Sequence[Residual],
+    linearisers: Mapping[str, Callable],
+    nodes: tuple[int, ...],
+    weight: float,
+) -> tuple[Total, ...]:
+    """Quadrature for every integral condition; over space at every time node where there is time."""
+    conditions = {c.name: c for c in system.problem.conditions}
+    found = []
+    for residual in residuals:
+        what = f"Condition '{residual.name}'"
+        value = Emitted(lower(conditions[residual.name].value, system.axes, what), what)
+        points = _quadrature(system, boxes, residual.regions[0], nodes)
+        row = np.zeros(len(points.owner), dtype=int)
+        if system.time is not None:
+            axis = system.axes.index(system.time)
+            times = np.round(points.local[:, axis], 12)
+            row = np.unique(times, return_inverse=True)[1].reshape(-1)
+        tables = along_basis.tabulate(basis, points.local, residual.plan.terms)
+        found.append(
+            Total(
+                system, residual, linearisers[residual.name], jax.jit(value), points, row, tables,
+                weight,
+            )
+        )
+    return tuple(found)
+
+
+def _quadrature(
+    system: System, boxes: Boxes, region: str, nodes: tuple[int, ...]
+) -> Points:
+    domain = system.domain
+    axis = None if system.time is None else system.axes.index(system.time)
+    if isinstance(domain, Box) and region == "interior":
+        points = volume_points(domain, boxes, nodes)
+        if axis is None:
+            return points
+        gauss = np.polynomial.legendre.leggauss(nodes[axis])
+        share = dict(zip(np.round(gauss[0], 12).tolist(), gauss[1].tolist(), strict=True))
+        along = np.array([share[t] for t in np.round(points.local[:, axis], 12).tolist()])
+        return replace(points, weights=points.weights / (along * boxes.half[points.owner, axis]))
+    orders = {a: (1 if a == system.time else max(nodes) // 2) for a in system.axes}
+    physical, weights = domain.region(region).quadrature(orders)
+    if axis is not None:
+        low, high = domain.bounds[str(system.time)]
+        weights = weights / (high - low)
+        times = boxes.lower[:, axis].min(), boxes.upper[:, axis].max()
+        x = np.polynomial.legendre.leggauss(nodes[axis])[0]
+        inner = times[0] + 0.5 * (times[1] - times[0]) * (x + 1.0)
+        physical = np.tile(physical, (len(x), 1))
+        physical[:, axis] = np.repeat(inner, len(weights))
+        weights = np.tile(weights, len(x))
+    owner = boxes.owners(physical)
+    order = np.argsort(owner, kind="stable")
+    owner, physical, weights = owner[order], physical[order], weights[order]
+    return Points(owner, boxes.local(owner, physical), physical, weights)

@@ -1,0 +1,266 @@
+"""Block least squares by orthogonal factorisations; the normal equations are never formed.
+
+Unknowns come in blocks, one per expert. Rows touch one expert (equation, boundary), two (shared
+faces) or many (integrals). Columns are scaled to unit norm, the rows of each expert are compressed
+to a triangle, then the rest is solved rank-revealing and dense, or as a chain of blocks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+import scipy.linalg
+
+from pinnkit.errors import MethodError
+from pinnkit.experts.bases import namespace
+
+RANK_TOLERANCE = 1e-13
+RIDGE = 1e-14
+REVEALING_LIMIT = 1500
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows sum_e blocks[e] c_e = rhs; blocks[e] is (m, sizes[experts[e]]), `rhs` (m,)."""
+
+    experts: tuple[int, ...]
+    blocks: tuple[np.ndarray, ...]
+    rhs: np.ndarray
+
+
+@dataclass(frozen=True)
+class Solved:
+    """Coefficients per expert, in the units of the unscaled columns.
+
+    `rank` is the numerical rank where the factorisation reveals it, else -1. `solver` names it.
+    """
+
+    coefficients: tuple[np.ndarray, ...]
+    rank: int
+    solver: str
+
+
+def solve_blocks(rows: Sequence[Rows], sizes: Sequence[int]) -> Solved:
+    """Least-squares solution of all `rows` for one coefficient vector per expert.
+
+    Dense and rank-revealing (LAPACK xGELSY, tolerance 1e-13 on unit columns) for small systems;
+    QR with ridge rows 1e-14 I, in block-banded form along levels of neighbouring experts, for
+    larger ones. Raises `MethodError` if a row holds a value that is not finite.
+    """
+    for block in rows:
+        if not np.isfinite(block.rhs).all() or not all(np.isfinite(b).all() for b in block.blocks):
+            raise MethodError(
+                "A collocation row holds a value that is not finite: a coefficient or datum of the "
+                "equations is singular inside an expert. Split the layout at the singular place."
+            )
+    norms = _column_norms(rows, sizes)
+    compressed = _compress(rows, sizes, norms)
+    levels = chain_levels([r.experts for r in compressed], len(sizes))
+    total = int(sum(sizes))
+    chained = _chain_cost(levels, sizes)
+    if len(levels) > 2 and (chained < 0.2 * total**3 or total > REVEALING_LIMIT):
+        solution, rank, solver = _solve_chain(compressed, sizes, levels), -1, "block-banded QR"
+    else:
+        matrix, rhs = _assemble(compressed, sizes, range(len(sizes)))
+        solution, rank, solver = _solve_dense(matrix, rhs, sizes)
+    return Solved(tuple(c / s for c, s in zip(solution, norms, strict=True)), rank, solver)
+
+
+def predicted_seconds(rows_per_expert: int, sizes: Sequence[int], rate: float = 5e9) -> float:
+    """Rough time of one dense or chained solve at `rate` floating-point operations per second."""
+    local = sum(2.0 * rows_per_expert * s**2 for s in sizes)
+    total = float(sum(sizes))
+    return (local + min(2.0 * total**3, 30.0 * float(np.sum(np.asarray(sizes) ** 3.0)))) / rate
+
+
+def triangle(matrix: np.ndarray) -> np.ndarray:
+    """R of the QR factorisation of (..., m, n) matrices; NumPy stays in LAPACK, JAX in XLA."""
+    return namespace(matrix).linalg.qr(matrix, mode="r")
+
+
+def ridge_solve(matrix, rhs, ridge: float = RIDGE):
+    """min |A c - b|^2 + ridge^2 |c|^2 by QR of the stacked rows; NumPy or JAX arrays.
+
+    `matrix` (m, n), `rhs` (m,). The condition number is that of A, never its square.
+    """
+    xp = namespace(matrix)
+    n = matrix.shape[1]
+    bottom = xp.concatenate([ridge * xp.eye(n), xp.zeros((n, 1))], axis=1)
+    stacked = xp.concatenate([xp.concatenate([matrix, rhs[:, None]], axis=1), bottom])
+    factor = triangle(stacked)
+    if xp is jnp:
+        return jnp.linalg.solve(factor[:n, :n], factor[:n, n])
+    return scipy.linalg.solve_triangular(factor[:n, :n], factor[:n, n])
+
+
+def revealing_solve(
+    matrix: np.ndarray, rhs: np.ndarray, tolerance: float = RANK_TOLERANCE
+) -> tuple[np.ndarray, int]:
+    """Minimum-norm least squares by QR with column pivoting: solution (n,) and numerical rank."""
+    solution, _, rank, _ = scipy.linalg.lstsq(
+        matrix, rhs, cond=tolerance, lapack_driver="gelsy", check_finite=False
+    )
+    return solution, int(rank)
+
+
+def _column_norms(rows: Sequence[Rows], sizes: Sequence[int]) -> list[np.ndarray]:
+    squares = [np.zeros(size) for size in sizes]
+    for block in rows:
+        for expert, matrix in zip(block.experts, block.blocks, strict=True):
+            squares[expert] += np.einsum("ij,ij->j", matrix, matrix)
+    return [np.sqrt(np.where(s > 0.0, s, 1.0)) for s in squares]
+
+
+def _compress(
+    rows: Sequence[Rows], sizes: Sequence[int], norms: Sequence[np.ndarray]
+) -> list[Rows]:
+    """Scale columns; replace all rows that touch one expert alone by their triangle."""
+    own: list[list[np.ndarray]] = [[] for _ in sizes]
+    result = []
+    for block in rows:
+        scaled = tuple(
+            b / norms[e][None, :] for e, b in zip(block.experts, block.blocks, strict=True)
+        )
+        if len(block.experts) == 1:
+            own[block.experts[0]].append(np.concatenate([scaled[0], block.rhs[:, None]], axis=1))
+        else:
+            result.append(Rows(block.experts, scaled, block.rhs))
+    stacks = [np.concatenate(parts) if parts else np.zeros((0, n + 1))
+              for parts, n in zip(own, sizes, strict=True)]
+    for expert, factor in enumerate(_triangles(stacks)):
+        if factor.shape[0]:
+            result.append(Rows((expert,), (factor[:, :-1],), factor[:, -1]))
+    return result
+
+
+def _triangles(stacks: list[np.ndarray]) -> list[np.ndarray]:
+    """Triangles of all stacks, in one batched call where shapes agree."""
+    result = list(stacks)
+    shapes = {s.shape for s in stacks if s.shape[0] > s.shape[1]}
+    for shape in shapes:
+        members = [k for k, s in enumerate(stacks) if s.shape == shape]
+        for k, factor in zip(members, triangle(np.stack([stacks[k] for k in members])), strict=True):
+            result[k] = factor
+    return result
+
+
+def _assemble(
+    rows: Sequence[Rows], sizes: Sequence[int], experts: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Dense matrix over the columns of `experts`, in that order."""
+    place, offset = {}, 0
+    for expert in experts:
+        place[expert] = slice(offset, offset + sizes[expert])
+        offset += sizes[expert]
+    count = sum(block.rhs.size for block in rows)
+    matrix, rhs = np.zeros((count, offset)), np.empty(count)
+    row = 0
+    for block in rows:
+        here = slice(row, row + block.rhs.size)
+        for expert, values in zip(block.experts, block.blocks, strict=True):
+            matrix[here, place[expert]] += values
+        rhs[here] = block.rhs
+        row += block.rhs.size
+    return matrix, rhs
+
+
+def dense_matrix(rows: Sequence[Rows], sizes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """All rows as one matrix (m, sum of sizes) and right-hand side (m,)."""
+    return _assemble(rows, sizes, range(len(sizes)))
+
+
+def _split(vector: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:
+    return np.split(vector, np.cumsum(np.asarray(sizes))[:-1])
+
+
+def _solve_dense(
+    matrix: np.ndarray, rhs: np.ndarray, sizes: Sequence[int]
+) -> tuple[list[np.ndarray], int, str]:
+    if matrix.shape[1] > REVEALING_LIMIT:
+        return _split(ridge_solve(matrix, rhs, RANK_TOLERANCE), sizes), -1, "QR with ridge rows"
+    solution, rank = revealing_solve(matrix, rhs)
+    return _split(solution, sizes), rank, "rank-revealing QR"
+
+
+def chain_levels(touching: Sequence[tuple[int, ...]], count: int) -> list[list[int]]:
+    """Order experts in levels such that every row touches one level or two adjacent ones.
+
+    Breadth-first levels of the graph whose edges join experts that share a row (the first half of
+    the reverse Cuthill-McKee ordering); a ring becomes a chain of pairs. The start is the expert
+    that gives most levels.
+    """
+    neighbours: list[set[int]] = [set() for _ in range(count)]
+    for experts in touching:
+        for expert in experts:
+            neighbours[expert].update(experts)
+    best: list[list[int]] = []
+    start = 0
+    for _ in range(3):
+        levels = _breadth_first(neighbours, start)
+        if len(levels) <= len(best):
+            break
+        best, start = levels, levels[-1][0]
+    return best
+
+
+def _breadth_first(neighbours: Sequence[set[int]], start: int) -> list[list[int]]:
+    seen, levels, front = {start}, [], [start]
+    while len(seen) < len(neighbours) or front:
+        if not front:
+            front = [next(k for k in range(len(neighbours)) if k not in seen)]
+            seen.update(front)
+        levels.append(front)
+        reached = sorted(set().union(*(neighbours[k] for k in front)) - seen)
+        seen.update(reached)
+        front = reached
+    return levels
+
+
+def _chain_cost(levels: Sequence[Sequence[int]], sizes: Sequence[int]) -> float:
+    widths = [sum(sizes[e] for e in level) for level in levels] + [0]
+    return sum(
+        2.0 * (2 * a + b) * (a + b) ** 2 for a, b in zip(widths[:-1], widths[1:], strict=True)
+    )
+
+
+def _solve_chain(
+    rows: Sequence[Rows], sizes: Sequence[int], levels: Sequence[Sequence[int]]
+) -> list[np.ndarray]:
+    """Block-banded QR along the levels, ridge rows 1e-14 I against rank deficiency."""
+    level_of = {expert: i for i, level in enumerate(levels) for expert in level}
+    waiting: list[list[Rows]] = [[] for _ in levels]
+    for block in rows:
+        waiting[min(level_of[e] for e in block.experts)].append(block)
+    factors: list[tuple[np.ndarray, int]] = []
+    carry = np.zeros((0, sum(sizes[e] for e in levels[0]) + 1))
+    for i, level in enumerate(levels):
+        ahead = levels[i + 1] if i + 1 < len(levels) else []
+        width = sum(sizes[e] for e in level)
+        factor = _eliminate(carry, waiting[i], sizes, [*level, *ahead], width)
+        factors.append((factor[:width], width))
+        carry = factor[width:, width:]
+    solution: dict[int, np.ndarray] = {}
+    later = np.zeros(0)
+    for level, (factor, width) in zip(reversed(levels), reversed(factors), strict=True):
+        rhs = factor[:, -1] - factor[:, width:-1] @ later
+        later = scipy.linalg.solve_triangular(factor[:, :width], rhs, check_finite=False)
+        parts = _split(later, [sizes[e] for e in level])
+        solution.update(zip(level, parts, strict=True))
+    return [solution[e] for e in range(len(sizes))]
+
+
+def _eliminate(
+    carry: np.ndarray,
+    rows: Sequence[Rows],
+    sizes: Sequence[int],
+    experts: Sequence[int],
+    width: int,
+) -> np.ndarray:
+    matrix, rhs = _assemble(rows, sizes, experts)
+    columns = matrix.shape[1]
+    top = np.zeros((carry.shape[0], columns + 1))
+    top[:, : carry.shape[1] - 1], top[:, -1] = carry[:, :-1], carry[:, -1]
+    ridge = np.zeros((width, columns + 1))
+    ridge[:, :width] = RIDGE * np.eye(width)
+    return triangle(np.concatenate([top, np.concatenate([matrix, rhs[:, None]], axis=1), ridge]))

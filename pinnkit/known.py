@@ -1,0 +1,62 @@
+"""The classes that a run file may hold: an explicit list, so that files stay data."""
+
+import equinox as eqx
+
+from pinnkit.ansatz.constrained import Ansatz, AxisGate, Constraint
+from pinnkit.ansatz.embedding import AxisFeatures, Embedding
+from pinnkit.derivatives import ChebyshevAxis, FourierAxis, UniformAxis
+from pinnkit.experts.bases import RandomSine, RandomTanh, Tensor, TrainedLayer
+from pinnkit.experts.mixture import Mixture
+from pinnkit.geometry import Box, MeshDomain, Product
+from pinnkit.methods.gridfield import ClosedForm, GridField
+from pinnkit.methods.least_squares import Experts
+from pinnkit.methods.surrogate import GridMap, OperatorField, PointMap
+from pinnkit.nn.deeponet import BranchNetwork, DeepONetNetwork, LearnedModes, TabulatedModes
+from pinnkit.nn.mgno import (
+    Level,
+    MgNOLayer,
+    MgNONetwork,
+    Prolongation,
+    Smoothing,
+    Stencil,
+    VCycle,
+)
+from pinnkit.nn.mlp import MLPNetwork
+from pinnkit.solution import Pointwise, Status
+from pinnkit.spec.condition import Condition, Data
+from pinnkit.spec.laws import Exponential, GaussianField, Threshold, UniformConstant
+from pinnkit.spec.problem import Problem
+
+SPEC = (Problem, Condition, Data, Box, MeshDomain, Product)
+LAWS = (GaussianField, Threshold, Exponential, UniformConstant)
+NETWORKS = (Pointwise, Ansatz, AxisGate, Constraint, AxisFeatures, Embedding, MLPNetwork)
+EXPERTS = (Experts, Mixture, RandomSine, RandomTanh, Tensor, TrainedLayer)
+GRIDS = (GridField, ClosedForm, ChebyshevAxis, FourierAxis, UniformAxis)
+OPERATORS = (
+    OperatorField,
+    GridMap,
+    PointMap,
+    DeepONetNetwork,
+    BranchNetwork,
+    LearnedModes,
+    TabulatedModes,
+    MgNONetwork,
+    MgNOLayer,
+    VCycle,
+    Level,
+    Smoothing,
+    Prolongation,
+    Stencil,
+)
+LAYERS = (eqx.nn.Linear, eqx.nn.Conv, eqx.nn.ConvTranspose)
+
+KNOWN: tuple[type, ...] = (
+    Status,
+    *SPEC,
+    *LAWS,
+    *NETWORKS,
+    *EXPERTS,
+    *GRIDS,
+    *OPERATORS,
+    *LAYERS,
+)

@@ -1,0 +1,1 @@
+"""Methods: each turns a compiled system into a solution."""

@@ -1,0 +1,55 @@
+"""What methods for evolution problems ask of a system: components, terms and initial values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+from jax import Array
+
+from pinnkit.compile import System, Term
+from pinnkit.spec.condition import Kind
+
+
+def space_axes(system: System) -> tuple[str, ...]:
+    """Axes without time, in order."""
+    return tuple(axis for axis in system.axes if axis != system.time)
+
+
+def times_order(system: System, term: Term) -> int:
+    """Order of a term in time."""
+    return term.along(system.time) if system.time else 0
+
+
+def terms_of(system: System, field: str, j: int = 0) -> Term:
+    """The j-th time derivative of a field as a term."""
+    orders = tuple(j if axis == system.time else 0 for axis in system.axes)
+    return Term(field, orders, system.axes)
+
+
+def components(system: System) -> tuple[tuple[str, int], ...]:
+    """The state: (field, j) for each time derivative below the field's highest."""
+    rates = system.evolution or ()
+    return tuple((rate.field, j) for rate in rates for j in range(rate.order))
+
+
+def initial_conditions(system: System) -> dict[tuple[str, int], int]:
+    """Index of the initial condition by component; of several the one of highest priority."""
+    found: dict[tuple[str, int], int] = {}
+    for i, residual in enumerate(system.residuals):
+        target = residual.target
+        if residual.kind is not Kind.INITIAL or target is None or residual.data is None:
+            continue
+        if target.order == times_order(system, target):
+            found[target.field, target.order] = i
+    return found
+
+
+def initial_values(system: System, field: str, j: int, z: Mapping[str, Array]) -> Array:
+    """The j-th time derivative of the field at the initial time, of the shape of `z`."""
+    residual = system.residuals[initial_conditions(system)[field, j]]
+    assert residual.data is not None
+    start = system.domain.bounds[system.time or ""][0]
+    like = next(iter(z.values()))
+    at = {**z, system.time or "": jnp.full(jnp.shape(like), start)}
+    return residual.data(at, system.parameters)

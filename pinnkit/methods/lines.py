@@ -1,0 +1,311 @@
+"""Method of lines for evolution problems on boxes, refined until its own error is small."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import time
+from collections.abc import Callable, Mapping
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from pinnkit import precision
+from pinnkit.compile import System
+from pinnkit.derivatives import Axis, FourierAxis, UniformAxis
+from pinnkit.errors import MethodError, OptionError
+from pinnkit.methods.base import Method, Progress, Run
+from pinnkit.methods.evolution import components, initial_conditions, space_axes
+from pinnkit.methods.faces import FaceRow, common_refusal, face_rows
+from pinnkit.methods.gridfield import GridField
+from pinnkit.methods.modal import Modal, parities, unsuited
+from pinnkit.methods.semidiscrete import Semidiscrete
+from pinnkit.solution import Solution, Status
+from pinnkit.spec.condition import Kind
+
+TIME_ACCURACY = 10
+FIRST_POINTS = {"modal": (64, 32, 16), "walls": (25, 17, 9)}
+MOST_POINTS = {"modal": (8192, 512, 64), "walls": (385, 65, 33)}
+FIRST_STEPS, MOST_STEPS = 64, 2**18
+FIRST_SNAPSHOTS, ODE_SNAPSHOTS, MOST_SNAPSHOTS = 64, 1024, 2048
+MOST_VALUES = 40_000_000
+LEVEL_SECONDS = 60.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Level:
+    """One resolution: points per axis, steps (or tolerance) in time, stored instants."""
+
+    points: Mapping[str, int]
+    steps: int
+    tolerance: float
+    snapshots: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Result:
+    """Fields (m, c, …grid) at a level, and what they cost."""
+
+    level: Level
+    grid: tuple[Axis, ...]
+    data: np.ndarray
+    seconds: float
+
+
+class Lines(Method):
+    """Method of lines: spectral in space, high order in time.
+
+    Periodic axes are Fourier, axes between walls Chebyshev–Lobatto. Semi-linear problems that
+    are periodic, or whose walls are symmetry planes, are stepped in Fourier modes by ETDRK4;
+    others by diffrax (Dopri8, or Kvaerno5 where they are stiff). Points, steps and stored
+    instants are refined until two successive resolutions differ by less than `rtol` (relative
+    L2 over space and time), and that difference is the error estimate.
+
+    - `points`: upper limit of the points along each space axis; None for as many as it takes.
+    - `snapshots`: stored intervals in time; None for as many as interpolation in time needs.
+
+    Raises `OptionError` for options out of range.
+    """
+
+    points: int | None = eqx.field(default=None, static=True)
+    rtol: float = eqx.field(default=1e-8, static=True)
+    snapshots: int | None = eqx.field(default=None, static=True)
+
+    def __check_init__(self) -> None:
+        if self.points is not None and self.points < 8:
+            raise OptionError(f"Lines(points={self.points}) is too coarse. Give at least 8.")
+        if not 0 < self.rtol < 1:
+            raise OptionError(f"Lines(rtol={self.rtol}) is out of range. Give one in (0, 1).")
+        if self.snapshots is not None and self.snapshots < 4:
+            raise OptionError(f"Lines(snapshots={self.snapshots}) is too few. Give at least 4.")
+
+    def supports(self, system: System) -> str | None:
+        reason = common_refusal(system)
+        if reason is not None:
+            return reason
+        if system.traits.steady:
+            return "it has no time evolution (try Steady)"
+        if system.evolution is None:
+            return _implicit(system)
+        if any(r.kind is Kind.INTEGRAL for r in system.residuals):
+            return "it has an integral condition, which no state between the steps need fulfil"
+        given = initial_conditions(system)
+        missing = [f"{f} ({j} time derivatives)" for f, j in components(system)
+                   if (f, j) not in given]
+        if missing:
+            return f"it lacks initial values of {', '.join(missing)}"
+        try:
+            with precision.scope("float64"):
+                face_rows(system)
+        except MethodError as error:
+            return str(error)
+        return None
+
+    def run(self, system: System, run: Run) -> Solution:
+        with precision.scope("float64"):
+            rows = face_rows(system)
+            why_not = unsuited(system, rows)
+            modal = why_not is None
+            solve = _solver(system, rows, modal)
+            results, errors, reason = _refine(self, system, run, solve, modal)
+        return self._solution(system, run, results, errors, reason, modal)
+
+    def _solution(self, system, run, results, errors, reason, modal) -> Solution:
+        best = results[-1]
+        grid, data = _with_time(system, best)
+        dtype = jnp.float32 if run.precision == "float32" else jnp.float64
+        worst = max(errors[-1].values()) if errors else math.inf
+        scheme = "ETDRK4 in Fourier modes" if modal else "diffrax on a collocation grid"
+        stats = {"scheme": scheme, "wall_s": run.elapsed, "snapshots": best.level.snapshots}
+        stats |= {f"points {axis.name}": axis.n for axis in best.grid}
+        stats |= {"steps": best.level.steps} if modal else {"tolerance": best.level.tolerance}
+        return Solution(
+            system.problem,
+            GridField(jnp.asarray(data, dtype), grid),
+            self.name,
+            Status(bool(np.isfinite(worst)) and worst < 1e-2, reason),
+            history={
+                "step": np.arange(1, len(errors) + 1),
+                "wall_s": np.cumsum([r.seconds for r in results])[1:],
+                "error_estimate": np.array([max(e.values()) for e in errors]),
+            },
+            stats=stats,
+            error_estimate=errors[-1] if errors else None,
+            precision=run.precision,
+        )
+
+
+def _implicit(system: System) -> str:
+    static = [f for f, n in system.traits.time_order.items() if n == 0]
+    if static:
+        return (
+            f"{', '.join(static)} has no time derivative, an algebraic constraint such as "
+            "incompressibility"
+        )
+    return "its equations cannot be solved for the highest time derivatives"
+
+
+def _solver(
+    system: System, rows: tuple[FaceRow, ...], modal: bool
+) -> Callable[[Level], Result]:
+    """The function that solves one level; what is compiled serves all levels of one grid."""
+
+    @functools.cache
+    def scheme(points: tuple[tuple[str, int], ...]) -> Modal | Semidiscrete:
+        if not modal:
+            return Semidiscrete(system, rows, dict(points))
+        found = parities(system, rows)
+        assert found is not None
+        return Modal(system, found, dict(points))
+
+    def solve(level: Level) -> Result:
+        began = time.monotonic()
+        made = scheme(tuple(level.points.items()))
+        effort = level.steps if isinstance(made, Modal) else level.tolerance
+        data = made.solve(_times(system, level), effort)  # type: ignore[arg-type]
+        return Result(level, made.grid, data, time.monotonic() - began)
+
+    return solve
+
+
+def _times(system: System, level: Level) -> np.ndarray:
+    lo, hi = system.domain.bounds[system.time or ""]
+    return np.linspace(lo, hi, level.snapshots + 1)
+
+
+def _first(method: Lines, system: System, modal: bool) -> Level:
+    names = space_axes(system)
+    dimension = max(len(names) - 1, 0)
+    kind = "modal" if modal else "walls"
+    points = {}
+    for name in names:
+        first = FIRST_POINTS[kind][dimension]
+        if method.points is not None:
+            first = min(first, max(method.points // 2, 4))
+        points[name] = first
+    snapshots = method.snapshots or (FIRST_SNAPSHOTS if names else ODE_SNAPSHOTS)
+    return Level(points, max(FIRST_STEPS, snapshots), min(method.rtol / 10, 1e-4), snapshots)
+
+
+def _refine(method: Lines, system: System, run: Run, solve, modal: bool):
+    """Solve at ever finer levels; returns results, their differences, and why it stopped."""
+    results, errors = [solve(_first(method, system, modal))], []
+    while True:
+        previous = results[-1]
+        level = _next(method, system, previous, modal)
+        reason = _limit(run, level, results, len(system.fields), modal)
+        if errors and reason is not None:
+            worst = max(errors[-1].values())
+            return results, errors, f"{reason}, with an estimated error of {worst:.1e}"
+        results.append(solve(level))
+        estimate = _difference(system.fields, previous, results[-1])
+        errors.append(estimate)
+        worst = max(estimate.values())
+        run.report(Progress("refinement", len(errors), None, {}, run.elapsed, worst))
+        if worst <= method.rtol:
+            return results, errors, f"converged: two resolutions agree to {worst:.1e}"
+
+
+def _next(method: Lines, system: System, last: Result, modal: bool) -> Level:
+    level = last.level
+    points = dict(level.points)
+    most = MOST_POINTS["modal" if modal else "walls"][max(len(points) - 1, 0)]
+    finite = bool(np.isfinite(last.data).all())
+    for i, axis in enumerate(last.grid):
+        name = axis.name
+        finer = 2 * points[name] if isinstance(axis, FourierAxis) else 2 * points[name] - 1
+        if not finite or _tail(last, i) > 0.03 * method.rtol:
+            points[name] = min(finer, method.points or most, most)
+    snapshots = level.snapshots
+    if method.snapshots is None and finite and _gap(last) > 0.1 * method.rtol:
+        size = len(system.fields) * math.prod(points.values())
+        snapshots = min(2 * snapshots, MOST_SNAPSHOTS, max(snapshots, MOST_VALUES // size))
+    steps = snapshots * max(1, round(2 * level.steps / snapshots))
+    return Level(points, steps, max(level.tolerance / 10, 1e-13), snapshots)
+
+
+def _limit(run: Run, level: Level, results: list[Result], fields: int, modal: bool) -> str | None:
+    """Why the next level should not be run, or None."""
+    last = results[-1]
+    ratio = math.prod(level.points.values()) / math.prod(last.level.points.values())
+    expected = last.seconds * ratio * level.steps / last.level.steps
+    if run.interrupted():
+        return "interrupted"
+    if not modal and level.points == last.level.points and last.level.tolerance <= 1e-13:
+        return "stopped at the finest resolution"
+    if level.steps > MOST_STEPS:
+        return "stopped at the largest number of steps"
+    if expected > run.remaining:
+        return "stopped within the time budget"
+    if run.seconds is None and expected > LEVEL_SECONDS:
+        return f"stopped, as the next refinement would take some {expected:.0f} s"
+    if fields * math.prod(level.points.values()) * level.snapshots > 4 * MOST_VALUES:
+        return "stopped at the largest grid that is kept in memory"
+    return None
+
+
+def _tail(result: Result, i: int) -> float:
+    """Relative L2 part of the data in the highest tenth of the modes that axis i carries."""
+    axis, data = result.grid[i], result.data
+    thin = data[:: max(1, len(data) // 32)]
+    if isinstance(axis, FourierAxis):
+        modes = np.moveaxis(np.abs(np.fft.rfft(thin, axis=i + 2)), i + 2, -1)
+        high = modes[..., int(0.3 * axis.n) :]
+    else:
+        fewer = dataclasses.replace(axis, n=int(0.9 * axis.n))
+        smooth = fewer.interpolation_matrix(axis.nodes) @ axis.interpolation_matrix(fewer.nodes)
+        modes = np.moveaxis(thin, i + 2, -1)
+        high = modes - modes @ smooth.T
+    norms = [np.linalg.norm(high[:, c]) / max(np.linalg.norm(modes[:, c]), 1e-300)
+             for c in range(data.shape[1])]
+    return float(max(norms))
+
+
+def _gap(result: Result) -> float:
+    """Estimated relative error of the interpolation in time between the stored instants.
+
+    Every second instant is interpolated from the others; halving the interval gains the order.
+    """
+    data = result.data
+    if len(data) < 2 * TIME_ACCURACY + 5:
+        return 0.0
+    axis = UniformAxis("t", 0.0, 1.0, (len(data) + 1) // 2, TIME_ACCURACY)
+    nodes = np.linspace(0.0, 1.0, 2 * axis.n - 1)[1::2]
+    rows = axis.interpolation_matrix(nodes)
+    fraction = 2.0 ** (TIME_ACCURACY - 2)
+    return max(
+        _relative(np.tensordot(rows, data[::2, c], 1), data[1::2, c]) / fraction
+        for c in range(data.shape[1])
+    )
+
+
+def _relative(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.linalg.norm(a - b) / max(np.linalg.norm(b), 1e-300))
+
+
+def _difference(fields: tuple[str, ...], coarse: Result, fine: Result) -> dict[str, float]:
+    """Relative L2 difference on the common nodes, plus the gap in time, by field."""
+    thin = fine.data[:: fine.level.snapshots // coarse.level.snapshots]
+    for i, (old, new) in enumerate(zip(coarse.grid, fine.grid, strict=True)):
+        if new.n == old.doubled().n:
+            thin = np.take(thin, np.arange(0, new.n, 2), axis=i + 2)
+        elif new.n != old.n:
+            thin = np.asarray(new.resample(jnp.asarray(thin), i + 2, old.n))
+    gap = _gap(fine)
+    found = {}
+    for c, name in enumerate(fields):
+        error = _relative(coarse.data[:, c], thin[:, c]) + gap
+        found[name] = error if math.isfinite(error) else math.inf
+    return found
+
+
+def _with_time(system: System, result: Result) -> tuple[tuple[Axis, ...], np.ndarray]:
+    """The grid with time in the system's order of axes, and data (c, …) to match."""
+    name = system.time or ""
+    lo, hi = system.domain.bounds[name]
+    where = system.axes.index(name)
+    times = UniformAxis(name, lo, hi, result.level.snapshots + 1, TIME_ACCURACY)
+    grid = (*result.grid[:where], times, *result.grid[where:])
+    return grid, np.moveaxis(result.data, 0, where + 1)

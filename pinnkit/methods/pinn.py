@@ -1,0 +1,131 @@
+"""Physics-informed neural networks: one smooth trial function, trained by quasi-Newton."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from pinnkit.ansatz import Enforcement, build_ansatz, enforce
+from pinnkit.compile.system import System
+from pinnkit.methods.base import Method, Progress, Run
+from pinnkit.nn import MLP
+from pinnkit.objective import ResidualObjective, TimeSlabs, Trial, residual_objective
+from pinnkit.solution import Pointwise, Solution, Status
+from pinnkit.training import SSBFGS, FitResult, Stage, fit
+
+
+class PINN(Method):
+    """Minimises mean squared residuals of a network at points (Raissi et al. 2019).
+
+    Conditions that the ansatz can satisfy exactly are exact, periodic axes are periodic by their
+    inputs, and the rest stay in the loss. The default is self-scaled BFGS on the logarithm of the
+    loss in float64 with points redrawn where the residual is large; see `SSBFGS`.
+
+    - `network`: architecture with `.build(in_size, out_size, key=)`.
+    - `points`: places per batch for the equations; a few times the number of weights.
+    - `adaptive`: share of the places drawn by residual-based density (rest: evenly); None takes
+      1 for equations up to second order and 0.2 above, where residuals between points are rough.
+    - `causality`: epsilon of the causal weights over `slabs` time slabs; 0 for none.
+    - `condition_weight`: factor of the mean squares of conditions that are not exact.
+    - `harmonics`: cosine-sine pairs of a periodic axis.
+    """
+
+    network: MLP = eqx.field(static=True, default=MLP())
+    stages: tuple[Stage, ...] = eqx.field(static=True, default=(SSBFGS(steps=4000),))
+    points: int = eqx.field(static=True, default=3000)
+    adaptive: float | None = eqx.field(static=True, default=None)
+    causality: float = eqx.field(static=True, default=0.0)
+    slabs: int = eqx.field(static=True, default=32)
+    condition_weight: float = eqx.field(static=True, default=10.0)
+    harmonics: int = eqx.field(static=True, default=1)
+
+    def supports(self, system: System) -> str | None:
+        if system.inputs:
+            return "it has input functions; an operator method takes these"
+        if system.traits.eigen:
+            return "it asks for eigenvalues; an eigenvalue method takes these"
+        return None
+
+    def run(self, system: System, run: Run) -> Solution:
+        build, sampling, training = jax.random.split(run.key, 3)
+        enforcement = enforce(system)
+        ansatz = build_ansatz(enforcement, self.network, harmonics=self.harmonics, key=build)
+        objective = self.objective(system, enforcement, sampling)
+        result = fit(
+            objective,
+            Trial(ansatz, {}),
+            self.stages,
+            key=training,
+            seconds=None if run.seconds is None else max(run.remaining, 1e-3),
+            report=lambda stage, step, of, losses, elapsed: run.report(
+                Progress(stage, step, of, {k: v**0.5 for k, v in losses.items()}, elapsed)
+            ),
+            interrupted=run.interrupted,
+            checkpoint=run.checkpoint,
+            fingerprint=f"{system.digest} {self._identity()}",
+        )
+        return self._solution(system, enforcement, objective, result, run)
+
+    def objective(
+        self, system: System, enforcement: Enforcement, key: jax.Array
+    ) -> ResidualObjective:
+        """The loss of a system whose conditions are enforced as told."""
+        slabs = None
+        if system.time is not None and not system.traits.steady and self.causality > 0:
+            slabs = TimeSlabs(*system.domain.bounds[system.time], self.slabs, self.causality)
+        order = max(r.plan.max_order for r in system.equations)
+        adaptive = self.adaptive if self.adaptive is not None else (1.0 if order <= 2 else 0.2)
+        return residual_objective(
+            system,
+            enforcement.soft,
+            points=self.points,
+            slabs=slabs,
+            adaptive=adaptive,
+            condition_weight=self.condition_weight,
+            seed=int(jax.random.randint(key, (), 0, 2**31 - 1)),
+        )
+
+    def _identity(self) -> str:
+        """Every option but the stages, whose steps may be extended."""
+        options = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return repr({name: value for name, value in options.items() if name != "stages"})
+
+    def _solution(
+        self,
+        system: System,
+        enforcement: Enforcement,
+        objective: ResidualObjective,
+        result: FitResult,
+        run: Run,
+    ) -> Solution:
+        held = held_out(objective, result.params, jax.random.fold_in(run.key, 1))
+        weights = eqx.filter(result.params, eqx.is_inexact_array)
+        stats = {
+            **result.stats,
+            **{f"held-out rms {name}": value for name, value in held.items()},
+            "validation loss": result.score,
+            "parameters": sum(leaf.size for leaf in jax.tree.leaves(weights)),
+            "conditions": enforcement.describe(),
+        }
+        plain = ("step", "wall_s", "stage", "loss", "validation")
+        history = {k: v if k in plain else v**0.5 for k, v in result.history.items()}
+        status = Status(
+            bool(jnp.isfinite(result.score)),
+            result.status,
+            interrupted=result.status.startswith("interrupted"),
+        )
+        evaluator = Pointwise(result.params.function)
+        return Solution(system.problem, evaluator, self.name, status, history=history, stats=stats)
+
+
+def held_out(objective: ResidualObjective, trial: Trial, key: jax.Array) -> dict[str, float]:
+    """Root mean square of every residual (dimensionless) at places not used in training."""
+
+    @eqx.filter_jit
+    def measure(objective: ResidualObjective, trial: Trial) -> dict[str, jax.Array]:
+        return objective.loss(trial, objective.validation(key, trial))[1]
+
+    return {name: float(value) ** 0.5 for name, value in measure(objective, trial).items()}

@@ -1,0 +1,214 @@
+"""Deep operator networks: a branch for the input function, a trunk for the place of evaluation.
+
+    G(a)(z)_c = sum_k b_kc(a) t_kc(z) + offset_c,      k = 1 .. modes, c = 1 .. output fields.
+
+Source: Lu, Jin, Pang, Zhang and Karniadakis, "Learning nonlinear operators via DeepONet",
+Nature Machine Intelligence 3 (2021), eq. 2. With modes computed from training outputs in place of
+a trunk network it is the POD-DeepONet of Lu et al., CMAME 393 (2022) 114778, section 3.1.6.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from pinnkit.errors import OptionError
+from pinnkit.nn.activations import activation
+from pinnkit.nn.mgno import Stencil
+from pinnkit.nn.mlp import MLP, MLPNetwork
+
+
+class BranchNetwork(eqx.Module):
+    """Convolutions of stride 2, each halving the sensor grid, then a dense network."""
+
+    stencils: tuple[Stencil, ...]
+    biases: tuple[Array, ...]
+    dense: MLPNetwork
+    activation: str = eqx.field(static=True)
+
+    def __call__(self, functions: Array) -> Array:
+        """(in_channels, *sensors) -> (out_size,)."""
+        sigma = activation(self.activation)
+        h = jnp.moveaxis(functions, 0, -1)
+        for stencil, bias in zip(self.stencils, self.biases, strict=True):
+            h = stencil(h)
+            h = sigma(h + jnp.broadcast_to(bias, h.shape))
+        return self.dense(h.ravel())
+
+
+@dataclasses.dataclass(frozen=True)
+class Branch:
+    """Architecture of a branch: `channels` of the strided convolutions (none for a purely dense
+    branch), then `depth` dense layers of `width` units.
+
+    Raises OptionError for sizes below 1 or an unknown activation.
+    """
+
+    channels: tuple[int, ...] = ()
+    width: int = 128
+    depth: int = 2
+    activation: str = "gelu"
+
+    def __post_init__(self) -> None:
+        if any(c < 1 for c in self.channels):
+            raise OptionError(f"Branch: channels {self.channels} must be positive; remove zeros.")
+        self.dense()
+
+    def dense(self) -> MLP:
+        """Architecture of the dense part."""
+        return MLP(self.width, self.depth, self.activation)
+
+    def build(
+        self, in_channels: int, sensors: tuple[int, ...], out_size: int, *, key: Array
+    ) -> BranchNetwork:
+        """Random network (in_channels, *sensors) -> (out_size,)."""
+        *stencil_keys, dense_key = jax.random.split(key, len(self.channels) + 1)
+        widths = (in_channels, *self.channels)
+        stencils = tuple(
+            Stencil.create(k, len(sensors), pair, "dirichlet", 2)
+            for k, pair in zip(stencil_keys, itertools.pairwise(widths), strict=True)
+        )
+        biases = tuple(jnp.zeros(c) for c in self.channels)
+        size = widths[-1]
+        for n in sensors:
+            size *= -(-n // 2 ** len(self.channels))
+        dense = self.dense().build(size, out_size, key=dense_key)
+        return BranchNetwork(stencils, biases, dense, self.activation)
+
+
+class LearnedModes(eqx.Module):
+    """Modes t(z) of a trunk network, whose coordinates are scaled from the box to [-1, 1]^d."""
+
+    network: MLPNetwork
+    lower: Array
+    upper: Array
+    outputs: int = eqx.field(static=True)
+
+    def __call__(self, point: Array) -> Array:
+        """(d,) -> (modes, outputs)."""
+        lower, upper = jax.lax.stop_gradient((self.lower, self.upper))
+        scaled = (2 * point - lower - upper) / (upper - lower)
+        return self.network(scaled).reshape(-1, self.outputs)
+
+
+class TabulatedModes(eqx.Module):
+    """Modes given on a tensor grid, interpolated linearly along each axis; not trained.
+
+    `nodes`: increasing coordinates per axis; `values`: (*grid, modes, outputs).
+    """
+
+    nodes: tuple[Array, ...]
+    values: Array
+
+    def __call__(self, point: Array) -> Array:
+        """(d,) -> (modes, outputs); constant continuation outside the grid."""
+        table = jax.lax.stop_gradient(self.values)
+        for nodes, x in zip(jax.lax.stop_gradient(self.nodes), point, strict=True):
+            cell = jnp.clip(jnp.searchsorted(nodes, x, side="right") - 1, 0, nodes.size - 2)
+            weight = jnp.clip((x - nodes[cell]) / (nodes[cell + 1] - nodes[cell]), 0.0, 1.0)
+            table = (1 - weight) * table[cell] + weight * table[cell + 1]
+        return table
+
+
+class DeepONetNetwork(eqx.Module):
+    """sum_k b_k(functions) t_k(point) + offset; see `DeepONet`."""
+
+    branch: BranchNetwork
+    trunk: LearnedModes | TabulatedModes
+    offset: Array
+
+    def coefficients(self, functions: Array) -> Array:
+        """Branch values: (in_channels, *sensors) -> (modes, outputs)."""
+        return self.branch(functions).reshape(-1, self.offset.size)
+
+    def __call__(self, functions: Array, point: Array) -> Array:
+        """(in_channels, *sensors) and (d,) -> (outputs,)."""
+        return jnp.sum(self.coefficients(functions) * self.trunk(point), axis=0) + self.offset
+
+    def at(self, functions: Array, points: Array) -> Array:
+        """(in_channels, *sensors) and (N, d) -> (N, outputs); the branch is evaluated once.
+
+        Under `vmap` over functions only, the trunk is evaluated once for the whole batch.
+        """
+        modes = jax.vmap(self.trunk)(points)
+        values = jnp.einsum("kc,nkc->nc", self.coefficients(functions), modes)
+        return values + jnp.broadcast_to(self.offset, values.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class ProperModes:
+    """Trunk without training: the leading proper orthogonal modes of the training outputs."""
+
+    def build(self, nodes: tuple[np.ndarray, ...], snapshots: np.ndarray, modes: int):
+        """Tabulated modes scaled by their standard deviations over the snapshots.
+
+        nodes: coordinates per axis; snapshots: (samples, *grid, outputs), centred by the caller.
+        All outputs share one coefficient per mode only through their own column: the
+        decomposition is done for every output by itself.
+
+        Raises OptionError for more modes than snapshots.
+        """
+        count, *grid, outputs = snapshots.shape
+        if modes > count:
+            raise OptionError(
+                f"DeepONet: {modes} proper modes cannot be found from {count} samples; "
+                "ask for fewer modes or more samples."
+            )
+        columns = []
+        for c in range(outputs):
+            _, sigma, right = np.linalg.svd(
+                snapshots[..., c].reshape(count, -1), full_matrices=False
+            )
+            columns.append((sigma[:modes, None] * right[:modes]).T / np.sqrt(count))
+        table = np.stack(columns, axis=-1).reshape(*grid, -1, outputs)
+        return TabulatedModes(tuple(map(jnp.asarray, nodes)), jnp.asarray(table))
+
+
+@dataclasses.dataclass(frozen=True)
+class DeepONet:
+    """Architecture of a deep operator network.
+
+    modes: terms of the sum; branch: network of the sensor values; trunk: an `MLP` that learns the
+    modes as functions of position, or `ProperModes()`, which takes them from training outputs.
+
+    Raises OptionError for fewer than one mode.
+    """
+
+    modes: int = 64
+    branch: Branch = Branch(width=256)
+    trunk: MLP | ProperModes = ProperModes()
+
+    def __post_init__(self) -> None:
+        if self.modes < 1:
+            raise OptionError(f"DeepONet: {self.modes} modes; give a positive number.")
+
+    def build(
+        self,
+        in_channels: int,
+        sensors: tuple[int, ...],
+        nodes: tuple[np.ndarray, ...],
+        snapshots: np.ndarray,
+        *,
+        key: Array,
+    ) -> DeepONetNetwork:
+        """Random network from functions on the sensor grid to fields on the box of `nodes`.
+
+        nodes: output coordinates per axis; snapshots: training outputs (samples, *grid, outputs),
+        of which a learned trunk needs only the number of outputs.
+        """
+        outputs = snapshots.shape[-1]
+        branch_key, trunk_key = jax.random.split(key)
+        if isinstance(self.trunk, ProperModes):
+            trunk = self.trunk.build(nodes, snapshots, self.modes)
+        else:
+            network = self.trunk.build(len(nodes), self.modes * outputs, key=trunk_key)
+            ends = (jnp.asarray([x[i] for x in nodes]) for i in (0, -1))
+            trunk = LearnedModes(network, *ends, outputs)
+        branch = self.branch.build(in_channels, sensors, self.modes * outputs, key=branch_key)
+        return DeepONetNetwork(branch, trunk, jnp.zeros(outputs))

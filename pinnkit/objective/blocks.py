@@ -1,0 +1,173 @@
+"""Residuals that share their regions, with the pool of points on which they are sampled."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from pinnkit.compile.compiler import lower
+from pinnkit.compile.emit import Emitted
+from pinnkit.compile.system import Residual, System
+from pinnkit.compile.terms import DerivativePlan
+from pinnkit.derivatives.autodiff import term_values
+from pinnkit.geometry.sampling import child_seed, shares
+from pinnkit.objective.scaling import residual_scale
+
+Field = Callable[[Array], Array]
+
+
+class Places(eqx.Module):
+    """Points (N, d), outward normals (N, space axes) where there are any, data (N,) likewise."""
+
+    points: Array
+    normals: Array | None = None
+    data: Array | None = None
+
+    def take(self, index: Array) -> "Places":
+        """The places with these indices."""
+        return jax.tree.map(lambda leaf: leaf[index], self)
+
+
+class Block(eqx.Module):
+    """Residuals on common regions. Terms are taken once for all of them.
+
+    `count` points are drawn from `pool` for a batch; `scales` divide the residuals.
+    """
+
+    pool: Places
+    residuals: tuple[Residual, ...] = eqx.field(static=True)
+    scales: tuple[float, ...] = eqx.field(static=True)
+    system: System = eqx.field(static=True)
+    count: int = eqx.field(static=True)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the residuals."""
+        return tuple(residual.name for residual in self.residuals)
+
+    def values(self, u: Field, params: dict[str, Any], places: Places) -> dict[str, Array]:
+        """Dimensionless residuals by name, each (N,)."""
+        plan = DerivativePlan.of(t for r in self.residuals for t in r.plan.terms)
+        terms = jax.vmap(lambda z: term_values(u, self.system.fields, plan, z))(places.points)
+        z = self.system.coordinates(places.points)
+        if places.normals is not None:
+            for i, axis in enumerate(self.system.domain.space_axes):
+                z[f"n_{axis}"] = places.normals[:, i]
+        data = 0.0 if places.data is None else places.data
+        shape = places.points.shape[:1]
+        return {
+            residual.name: (jnp.broadcast_to(residual.fn(terms, z, params), shape) - data) / scale
+            for residual, scale in zip(self.residuals, self.scales, strict=True)
+        }
+
+
+class IntegralBlock(eqx.Module):
+    """An integral condition by Gauss quadrature, over space at each node of time.
+
+    `weights` (N,) are those of space; `row` (N,) numbers the node of time of each point;
+    `value` (rows,) is what the integral equals, `measure` the measure of the region in space.
+    """
+
+    points: Array
+    weights: Array
+    row: Array
+    value: Array
+    residual: Residual = eqx.field(static=True)
+    system: System = eqx.field(static=True)
+    scale: float = eqx.field(static=True)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of the one residual."""
+        return (self.residual.name,)
+
+    def values(self, u: Field, params: dict[str, Any]) -> dict[str, Array]:
+        """(integral - value) per unit measure and scale, (rows,)."""
+        plan = self.residual.plan
+        terms = jax.vmap(lambda z: term_values(u, self.system.fields, plan, z))(self.points)
+        z = self.system.coordinates(self.points)
+        # fn is target - value at a point; its integral lacks (measure - 1) value
+        integrand = jnp.broadcast_to(self.residual.fn(terms, z, params), self.weights.shape)
+        zero = jnp.zeros_like(self.value)
+        total = zero.at[self.row].add(self.weights * integrand)
+        measure = zero.at[self.row].add(self.weights)
+        return {self.residual.name: (total / measure + self.value * (1 - 1 / measure)) / self.scale}
+
+
+def block(system: System, residuals: Sequence[Residual], count: int, pool: int, seed: int) -> Block:
+    """Pool `pool` points on the common regions of `residuals`, shared out by measure."""
+    parts = [p for name in residuals[0].regions for p in system.domain.region(name).parts]
+    numbers = shares(pool, np.array([part.measure for part in parts]))
+    points = [
+        part.sample(int(n), child_seed(seed, i))
+        for i, (part, n) in enumerate(zip(parts, numbers, strict=True))
+    ]
+    normals = [_normals(part, p) for part, p in zip(parts, points, strict=True)]
+    # parts are interleaved, so that every window of the pool holds all of them
+    place = np.concatenate([(np.arange(n) + 0.5) / max(n, 1) for n in numbers])
+    order = np.argsort(place, kind="stable")
+    where = np.concatenate(points)[order]
+    outward = None
+    if all(n is not None for n in normals):
+        outward = np.concatenate(normals)[order]  # type: ignore[arg-type]
+    places = Places(jnp.asarray(where), None if outward is None else jnp.asarray(outward))
+    scales = tuple(residual_scale(system, r, where[:2000], outward) for r in residuals)
+    return Block(places, tuple(residuals), scales, system, min(count, pool))
+
+
+def observed_block(system: System, residual: Residual) -> Block:
+    """All observations as one fixed set of places."""
+    points, data = residual.points, residual.observed
+    if points is None or data is None:
+        raise ValueError(f"residual '{residual.name}' holds no observations")
+    places = Places(jnp.asarray(points), data=jnp.asarray(data))
+    scale = residual_scale(system, residual, points)
+    return Block(places, (residual,), (scale,), system, len(points))
+
+
+def integral_block(system: System, residual: Residual, nodes: int) -> IntegralBlock:
+    """Gauss rule with `nodes` per direction of the condition's region."""
+    rules = [system.domain.region(name).quadrature(nodes) for name in residual.regions]
+    points = np.concatenate([p for p, _ in rules])
+    weights = np.concatenate([w for _, w in rules])
+    row = np.zeros(len(points), int)
+    if system.time is not None:
+        times = points[:, system.axes.index(system.time)]
+        row = np.unique(np.round(times, 12), return_inverse=True)[1].reshape(-1)
+        weights = weights / _time_weights(system, times, weights, row)
+    what = f"Condition '{residual.name}'"
+    condition = next(c for c in system.problem.conditions if c.name == residual.name)
+    z = {axis: points[:, i] for i, axis in enumerate(system.axes)}
+    datum = Emitted(lower(condition.value, system.axes, what), what)({}, z, system.parameters)
+    datum = np.broadcast_to(np.asarray(datum, float), weights.shape)
+    value = datum[np.unique(row, return_index=True)[1]]
+    scale = residual_scale(system, residual, points)
+    arrays = [jnp.asarray(a) for a in (points, weights, row, value)]
+    return IntegralBlock(*arrays, residual, system, scale)
+
+
+def _time_weights(
+    system: System, times: np.ndarray, weights: np.ndarray, row: np.ndarray
+) -> np.ndarray:
+    """Share of the rule's weight that belongs to time, per point.
+
+    The rule is a product of one in time and one in space, so the weights of a node of time sum to
+    its own weight times the measure of space.
+    """
+    low, high = system.domain.bounds[system.time]  # type: ignore[index]
+    if np.ptp(times) == 0:
+        return np.ones_like(weights)
+    return (np.bincount(row, weights) * (high - low) / weights.sum())[row]
+
+
+def _normals(region: Any, points: np.ndarray) -> np.ndarray | None:
+    from pinnkit.errors import GeometryError
+
+    try:
+        return region.normals(points)
+    except GeometryError:
+        return None

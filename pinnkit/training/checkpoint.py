@@ -1,0 +1,80 @@
+"""Checkpoints: HDF5 files of plain arrays and JSON text, read into a template."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pinnkit.errors import RunFileError
+from pinnkit.files import atomic
+
+FORMAT = "pinnkit-checkpoint-1"
+
+
+def save(path: Path, tree: Any, facts: dict[str, Any], fingerprint: str) -> None:
+    """Write the array leaves of `tree` and the JSON-able `facts`; the old file stays until done."""
+    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["fingerprint"] = fingerprint
+        file.attrs["facts"] = json.dumps(facts)
+        for index, leaf in enumerate(jax.tree.leaves(tree)):
+            file.create_dataset(f"leaves/{index:05d}", data=np.asarray(leaf))
+
+
+def facts(path: Path, fingerprint: str) -> dict[str, Any]:
+    """The JSON facts of a checkpoint written under the same `fingerprint`.
+
+    Raises `RunFileError` if the file is truncated, is no checkpoint, or belongs to another run.
+    """
+    with _open(path) as file:
+        if file.attrs.get("format") != FORMAT:
+            raise RunFileError(
+                f"'{path}' is not a checkpoint of this version ({FORMAT}). "
+                "Choose another checkpoint path, or delete the file to start afresh."
+            )
+        if file.attrs["fingerprint"] != fingerprint:
+            raise RunFileError(
+                f"'{path}' belongs to another run (problem, method, seed or precision differ). "
+                "Use another checkpoint path, or delete the file to start afresh."
+            )
+        return json.loads(str(file.attrs["facts"]))
+
+
+def load(path: Path, template: Any) -> Any:
+    """The stored arrays in the structure of `template` (arrays or shape structs).
+
+    Raises `RunFileError` if the file is truncated or number, shape or type of the leaves differ.
+    """
+    expected, structure = jax.tree.flatten(template)
+    with _open(path) as file:
+        group = file.get("leaves", {})
+        leaves = [np.asarray(group[name]) for name in sorted(group)]
+    same = len(leaves) == len(expected) and all(
+        a.shape == tuple(b.shape) and a.dtype == b.dtype
+        for a, b in zip(leaves, expected, strict=True)
+    )
+    if not same:
+        raise RunFileError(
+            f"'{path}' holds arrays of other shapes than this run needs. "
+            "Use another checkpoint path, or delete the file to start afresh."
+        )
+    return jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in leaves])
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[h5py.File]:
+    """The file for reading; whatever HDF5 refuses becomes a `RunFileError`."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, KeyError, RuntimeError) as error:
+        raise RunFileError(
+            f"'{path}' cannot be read as a checkpoint (truncated or not HDF5: {error}). "
+            "Delete it to start afresh, or restore it from a copy."
+        ) from error

@@ -1,0 +1,111 @@
+"""The compiled part of the loop: any number of steps in one call, with one result however split."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from pinnkit.training.objective import Batch, Objective, Params
+from pinnkit.training.stage import CONVERGED, RUNNING, STALLED, Evaluate, Stage, StageState
+
+Unpack = Callable[[Array], Params]
+
+
+class Carry(eqx.Module):
+    """What passes from step to step, all of it arrays, all of it in the checkpoint.
+
+    `step` counts finished steps of the stage; `sampled` and `frozen` are the steps at which the
+    batch was last drawn and its weights last fixed (-1: never).
+    """
+
+    state: StageState
+    batch: Batch
+    step: Array
+    sampled: Array
+    frozen: Array
+
+
+def evaluator(objective: Objective, unpack: Unpack) -> Evaluate:
+    """x, batch -> ((loss, mean squares), gradient) in the flattened parameters."""
+
+    def evaluate(x: Array, batch: Batch) -> tuple[tuple[Array, dict[str, Array]], Array]:
+        return jax.value_and_grad(lambda v: objective.loss(unpack(v), batch), has_aux=True)(x)
+
+    return evaluate
+
+
+def initial(objective: Objective, stage: Stage, unpack: Unpack, x: Array, key: Array) -> Carry:
+    """Carry before the first step; its batch is a placeholder that the first step replaces."""
+    step = jnp.zeros((), jnp.int32)
+    draw = lambda: _draw(objective, stage, unpack(x), key, step)  # noqa: E731
+    shapes = eqx.filter_eval_shape(draw)
+    batch = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    _, squares = eqx.filter_eval_shape(lambda v: objective.loss(unpack(v), batch), x)
+    squares = {name: jnp.zeros(leaf.shape, leaf.dtype) for name, leaf in squares.items()}
+    never = jnp.full((), -1, jnp.int32)
+    # each leaf needs a buffer of its own, as the carry is donated
+    return jax.tree.map(jnp.copy, Carry(stage.init(x, squares), batch, step, never, never))
+
+
+def compiled(objective: Objective, stage: Stage, unpack: Unpack) -> Callable[..., Carry]:
+    """Jitted (carry, key, limit) -> carry: steps until `limit` or until the stage ends itself.
+
+    The trip count is an argument of one compiled loop and batches are keyed by the step, so the
+    split into dispatches cannot change a bit of the result. The carry is donated.
+    """
+    dynamic, static = eqx.partition(objective, eqx.is_array)
+
+    def advance(dynamic: Any, carry: Carry, key: Array, limit: Array) -> Carry:
+        whole = eqx.combine(dynamic, static)
+        evaluate = evaluator(whole, unpack)
+
+        def body(carry: Carry) -> Carry:
+            carry = _renewed(whole, stage, unpack, key, carry)
+            state, counts = stage.step(evaluate, carry.state, carry.batch)
+            step = carry.step + jnp.asarray(counts, jnp.int32)
+            return Carry(state, carry.batch, step, carry.sampled, carry.frozen)
+
+        return jax.lax.while_loop(lambda c: (c.step < limit) & active(stage, c), body, carry)
+
+    jitted = jax.jit(advance, donate_argnums=1)
+    return lambda carry, key, limit: jitted(dynamic, carry, key, limit)
+
+
+def active(stage: Stage, carry: Carry) -> Array:
+    """Whether the stage can go on: running, or at its end with a new batch still to be tried."""
+    again = _spent(carry) & (carry.sampled != carry.step) & (stage.resample_every is not None)
+    return (carry.state.code == RUNNING) | again
+
+
+def _spent(carry: Carry) -> Array:
+    """Whether nothing more is to be gained on the present batch."""
+    return (carry.state.code == STALLED) | (carry.state.code == CONVERGED)
+
+
+def _draw(objective: Objective, stage: Stage, params: Params, key: Array, step: Array) -> Batch:
+    batch = objective.sample(jax.random.fold_in(key, step), params, step)
+    return batch if stage.refreeze_every is None else objective.freeze(params, batch)
+
+
+def _renewed(objective: Objective, stage: Stage, unpack: Unpack, key: Array, carry: Carry) -> Carry:
+    """Draw a batch and fix its weights where the step asks for it."""
+    step, batch = carry.step, carry.batch
+    every = stage.resample_every
+    due = (carry.sampled < 0) if every is None else _spent(carry) | (step % every == 0)
+    due = due & (carry.sampled != step)
+    draw = lambda: _draw(objective, stage, unpack(carry.state.x), key, step)  # noqa: E731
+    batch = draw() if every == 1 else jax.lax.cond(due, draw, lambda: batch)
+    frozen = jnp.where(due, step, carry.frozen)
+    renewed = due
+    if stage.refreeze_every not in (None, every):
+        again = (step % stage.refreeze_every == 0) & (frozen != step)
+        drawn = batch
+        fix = lambda: objective.freeze(unpack(carry.state.x), drawn)  # noqa: E731
+        batch = jax.lax.cond(again, fix, lambda: drawn)
+        frozen = jnp.where(again, step, frozen)
+        renewed = renewed | again
+    state = stage.renew(carry.state, renewed)
+    return Carry(state, batch, step, jnp.where(due, step, carry.sampled), frozen)

@@ -1,0 +1,248 @@
+"""The one training loop: stages, budget, interruption, the best parameters, exact resume."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.flatten_util import ravel_pytree
+
+from pinnkit.errors import OptionError
+from pinnkit.training import checkpoint as files
+from pinnkit.training.dispatch import active, compiled, initial
+from pinnkit.training.objective import Objective, Params
+from pinnkit.training.stage import NONFINITE, WORDS, Stage
+
+Report = Callable[[str, int, int, dict[str, float], float], None]
+DISPATCH_SECONDS = 0.5
+SAVE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """Outcome of `fit`.
+
+    `params`: the best by `Objective.score` on the fixed validation batch, finite always.
+    `history`: arrays of equal length: "step", "wall_s", "stage", "loss", "validation" and one mean
+    square per residual. `status`: why it ended, in words; `finished`: whether by itself.
+    `state`: state of the last stage.
+    """
+
+    params: Params
+    history: dict[str, np.ndarray]
+    status: str
+    finished: bool
+    score: float
+    stats: dict[str, float] = field(default_factory=dict)
+    state: Any = None
+
+
+def fit(
+    objective: Objective,
+    params: Params,
+    stages: Sequence[Stage],
+    *,
+    key: Array,
+    seconds: float | None = None,
+    report: Report = lambda *_: None,
+    interrupted: Callable[[], bool] = lambda: False,
+    checkpoint: Path | None = None,
+    fingerprint: str = "",
+    record_every: int = 25,
+) -> FitResult:
+    """Minimise `objective` from `params` by the stages in turn.
+
+    Everything is compiled; the host looks at budget, interruption and validation only between
+    dispatches of at most about half a second. Batches depend on `key` and the step alone, so equal
+    keys give equal results, and a run continued from `checkpoint` (written at the end, every minute
+    and on interruption) equals an uninterrupted one bit for bit. Later calls may extend `steps`.
+
+    `report(stage, step, of, losses, elapsed)` is called at every record (every `record_every`
+    steps). A `KeyboardInterrupt` ends the fit with the best parameters so far.
+
+    Raises `OptionError` for an empty list of stages or a budget that is not positive, and
+    `RunFileError` for a checkpoint that is broken or belongs to another run.
+    """
+    if not stages:
+        raise OptionError("fit() got no stages. Give at least one, such as (SSBFGS(),).")
+    if seconds is not None and not seconds > 0:
+        raise OptionError(f"seconds={seconds!r} is no time budget. Give a positive number or None.")
+    run = _Fit(objective, params, tuple(stages), key, fingerprint, record_every, report)
+    if checkpoint is not None and Path(checkpoint).exists():
+        run.resume(Path(checkpoint))
+    reason, finished = run.train(seconds, interrupted, checkpoint)
+    return run.result(reason, finished)
+
+
+class _Stop(Exception):  # noqa: N818  (not an error)
+    """Ends the stages for the reason given in words."""
+
+
+class _Fit:
+    """Mutable bookkeeping of one call of `fit`."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        params: Params,
+        stages: tuple[Stage, ...],
+        key: Array,
+        fingerprint: str,
+        record_every: int,
+        report: Report,
+    ) -> None:
+        self.objective, self.stages, self.key = objective, stages, key
+        self.record_every, self.report = record_every, report
+        arrays, static = eqx.partition(params, eqx.is_inexact_array)
+        self.x, unravel = ravel_pytree(arrays)
+        self.unpack = lambda x: eqx.combine(unravel(x), static)
+        self.best, self.score = jnp.copy(self.x), jnp.full((), jnp.inf, self.x.dtype)
+        self.index = 0
+        self.carry: Any = None
+        self.rows: list[dict[str, float]] = []
+        self.before, self.clock, self.saved = 0.0, time.monotonic(), time.monotonic()
+        self.compile_s, self.recorded = 0.0, -1
+        seed = np.asarray(jax.random.key_data(key)).tolist()
+        parts = [stage.identity for stage in stages]
+        self.fingerprint = f"{fingerprint} | {parts} | {seed} | {self.x.dtype}"
+        hold = jax.random.fold_in(key, 2**31 - 1)
+        self.held = eqx.filter_jit(lambda o, x: o.validation(hold, self.unpack(x)))(
+            objective, self.x
+        )
+
+    def elapsed(self) -> float:
+        """Seconds of training, those of the run continued included."""
+        return self.before + time.monotonic() - self.clock
+
+    def train(
+        self, seconds: float | None, interrupted: Callable[[], bool], path: Path | None
+    ) -> tuple[str, bool]:
+        """Run the remaining stages; the reason why it ended and whether by itself."""
+
+        def look() -> None:
+            if interrupted():
+                raise _Stop("interrupted; the best parameters so far are kept")
+            if seconds is not None and time.monotonic() - self.clock >= seconds:
+                raise _Stop(f"time budget of {seconds:g} s used up")
+            if path is not None and time.monotonic() - self.saved > SAVE_SECONDS:
+                self.save(path)
+
+        end = math.inf if seconds is None else self.clock + seconds
+        try:
+            for index in range(self.index, len(self.stages)):
+                reason = self._stage(index, look, end)
+            outcome = reason, True
+        except _Stop as stop:
+            outcome = str(stop), False
+        except KeyboardInterrupt:
+            outcome = "interrupted; the best parameters so far are kept", False
+        if path is not None and self.carry is not None and not self.carry.state.x.is_deleted():
+            self.save(path)
+        return outcome
+
+    def _stage(self, index: int, look: Callable[[], None], end: float) -> str:
+        """Run stage `index` to its end (or on from where it was continued)."""
+        stage, key = self.stages[index], jax.random.fold_in(self.key, index)
+        if self.carry is None or index != self.index:
+            self.index, self.recorded = index, -1
+            self.carry = initial(self.objective, stage, self.unpack, jnp.copy(self.x), key)
+        advance = compiled(self.objective, stage, self.unpack)
+        step, length, begin = int(self.carry.step), 1, time.monotonic()
+        self.carry = advance(self.carry, key, jnp.asarray(step, jnp.int32))
+        self.compile_s += time.monotonic() - begin
+        while step < stage.steps and bool(active(stage, self.carry)):
+            look()
+            boundary = min(stage.steps, step + self.record_every - step % self.record_every)
+            begin, target = time.monotonic(), min(step + length, boundary)
+            self.carry = advance(self.carry, key, jnp.asarray(target, jnp.int32))
+            done, step = int(self.carry.step) - step, int(self.carry.step)
+            now = time.monotonic()
+            room = max(min(DISPATCH_SECONDS, end - now), 0.0)
+            length = max(1, int(done * room / max(now - begin, 1e-6)))
+            if step % self.record_every == 0 and step != self.recorded:
+                self.record()
+        return self._close(stage)
+
+    def _close(self, stage: Stage) -> str:
+        """Hand the parameters on to the next stage: the best ones if these are not finite."""
+        state = self.carry.state
+        code = int(state.code)
+        sound = code != NONFINITE and bool(jnp.all(jnp.isfinite(state.x)))
+        self.x = jnp.copy(state.x if sound else self.best)
+        return f"{stage.name}: {WORDS[code]}"
+
+    def record(self) -> None:
+        """Validate the present parameters, keep them if best, and add a row to the history."""
+        state, step = self.carry.state, int(self.carry.step)
+        self.best, self.score, value = _validate(
+            self.objective, self.unpack, state.x, self.held, self.best, self.score
+        )
+        squares = {name: float(value) for name, value in state.squares.items()}
+        losses = {"loss": float(state.loss), "validation": float(value)} | squares
+        offset = sum(stage.steps for stage in self.stages[: self.index])
+        place = {"step": offset + step, "wall_s": self.elapsed(), "stage": self.index}
+        self.rows.append(place | losses)
+        self.recorded = step
+        stage = self.stages[self.index]
+        self.report(stage.name, step, stage.steps, losses, self.elapsed())
+
+    def save(self, path: Path) -> None:
+        """Write everything needed to go on."""
+        notes = {
+            "index": self.index,
+            "rows": self.rows,
+            "elapsed": self.elapsed(),
+            "recorded": self.recorded,
+        }
+        files.save(path, (self.carry, self.best, self.score), notes, self.fingerprint)
+        self.saved = time.monotonic()
+
+    def resume(self, path: Path) -> None:
+        """Take up the run stored in `path`."""
+        notes = files.facts(path, self.fingerprint)
+        self.index, self.rows = notes["index"], notes["rows"]
+        self.before, self.recorded = notes["elapsed"], notes["recorded"]
+        stage, key = self.stages[self.index], jax.random.fold_in(self.key, self.index)
+        template = eqx.filter_eval_shape(
+            lambda x: initial(self.objective, stage, self.unpack, x, key), self.x
+        )
+        self.carry, self.best, self.score = files.load(path, (template, self.best, self.score))
+
+    def result(self, reason: str, finished: bool) -> FitResult:
+        """The outcome, after a last look at the present parameters."""
+        state = self.carry.state if self.carry is not None else None
+        if state is not None and not state.x.is_deleted() and self.recorded != int(self.carry.step):
+            self.record()
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        history = {name: np.array([row.get(name, np.nan) for row in self.rows]) for name in names}
+        return FitResult(
+            params=self.unpack(self.best),
+            history=history,
+            status=reason,
+            finished=finished,
+            score=float(self.score),
+            stats={"wall_s": self.elapsed(), "compile_s": self.compile_s},
+            state=state,
+        )
+
+
+@eqx.filter_jit
+def _validate(
+    objective: Objective,
+    unpack: Callable[[Array], Params],
+    x: Array,
+    held: Any,
+    best: Array,
+    score: Array,
+) -> tuple[Array, Array, Array]:
+    """Best parameters and score after looking at `x`, and the score of `x`."""
+    value = objective.score(unpack(x), held)
+    better = jnp.isfinite(value) & jnp.all(jnp.isfinite(x)) & (value < score)
+    return jnp.where(better, x, best), jnp.where(better, value, score), value

@@ -1,0 +1,124 @@
+"""PINN as a method: accuracy on known solutions, exact conditions, account, messages."""
+
+import jax
+import numpy as np
+import pytest
+from sympy import Eq, pi, sin
+
+from pinnkit.compile import compile_problem
+from pinnkit.geometry import Box
+from pinnkit.methods.base import Run
+from pinnkit.methods.pinn import PINN
+from pinnkit.nn import MLP
+from pinnkit.spec.condition import Dirichlet, Equation, Initial, Robin
+from pinnkit.spec.problem import Problem
+from pinnkit.spec.symbols import coordinates, eigenvalue, field, parameter
+from pinnkit.training import SSBFGS
+
+pytestmark = pytest.mark.usefixtures("x64")
+t, x = coordinates("t x")
+u = field("u", t, x)
+nu = parameter("nu", 0.1)
+
+
+def diffusion():
+    return compile_problem(
+        Problem(
+            name="diffusion",
+            domain=Box(t=(0, 1), x=(0, 1), time="t"),
+            conditions=[
+                Equation(Eq(u.diff(t), nu * u.diff(x, 2)), name="diffusion"),
+                Initial(u, sin(pi * x)),
+                Dirichlet(u, 0, on=("x-", "x+")),
+            ],
+        )
+    )
+
+
+def small(steps=120, **options):
+    return PINN(MLP(10, 2), (SSBFGS(steps=steps, resample_every=60),), points=300, **options)
+
+
+@pytest.fixture(scope="module")
+def solved():
+    from pinnkit import precision
+
+    reports = []
+    with precision.scope("float64"):
+        run = Run(jax.random.key(1), report=reports.append)
+        return small().run(diffusion(), run), reports
+
+
+def test_error_against_the_exact_solution(solved):
+    solution, _ = solved
+    ts, xs = np.linspace(0, 1, 21)[:, None], np.linspace(0, 1, 41)[None, :]
+    exact = np.exp(-0.1 * np.pi**2 * ts) * np.sin(np.pi * xs)
+    error = np.linalg.norm(solution(t=ts, x=xs)["u"] - exact) / np.linalg.norm(exact)
+    assert error < 1e-4
+
+
+def test_conditions_are_exact(solved):
+    solution, _ = solved
+    s = np.linspace(0, 1, 50)
+    np.testing.assert_allclose(solution(t=0, x=s)["u"], np.sin(np.pi * s), atol=1e-14)
+    np.testing.assert_allclose(solution(t=s, x=0)["u"], 0, atol=1e-14)
+    np.testing.assert_allclose(solution(t=s, x=1)["u"], 0, atol=1e-14)
+    assert "exact" in solution.stats["conditions"]
+
+
+def test_account_of_the_run(solved):
+    solution, reports = solved
+    assert solution.status.ok and "all steps done" in solution.status.reason
+    assert {"step", "wall_s", "loss", "validation", "diffusion"} <= set(solution.history)
+    assert len({len(column) for column in solution.history.values()}) == 1
+    assert solution.error_estimate is None
+    assert 0 < solution.stats["held-out rms diffusion"] < 1e-2
+    assert solution.stats["parameters"] == 3 * 10 + 11 * 10 + 11
+    assert reports[-1].stage == "SSBFGS" and reports[-1].of == 120
+
+
+def test_resumed_run_equals_an_uninterrupted_one(solved, tmp_path):
+    whole, _ = solved
+    looks = iter(range(100))
+    path = tmp_path / "run.h5"
+    run = Run(jax.random.key(1), checkpoint=path, interrupted=lambda: next(looks) > 3)
+    part = small().run(diffusion(), run)
+    assert part.status.interrupted and part.history["step"][-1] < 120
+    again = small().run(diffusion(), Run(jax.random.key(1), checkpoint=path))
+    s = np.linspace(0, 1, 9)
+    np.testing.assert_array_equal(again(t=s, x=s)["u"], whole(t=s, x=s)["u"])
+
+
+def test_causal_weights_train_too():
+    solution = small(steps=50, causality=1.0).run(diffusion(), Run(jax.random.key(0)))
+    assert solution.history["diffusion"][-1] < 0.5 * solution.history["diffusion"][0]
+
+
+def test_soft_conditions_are_learnt():
+    v = field("v", x)
+    problem = Problem(
+        name="robin",
+        domain=Box(x=(0, 1)),
+        conditions=[Equation(v.diff(x, 2), name="line"), Dirichlet(v, 1, on="x-"),
+                    Robin(v, 1, 1, 3, on="x+", name="robin")],
+    )  # fmt: skip
+    solution = small(steps=80).run(compile_problem(problem), Run(jax.random.key(0)))
+    s = np.linspace(0, 1, 9)
+    assert "soft   robin" in solution.stats["conditions"]
+    np.testing.assert_allclose(solution(x=s)["v"], 1 + s, atol=1e-4)
+
+
+def test_refuses_eigenvalue_problems():
+    v, E = field("v", x), eigenvalue("E")
+    system = compile_problem(
+        Problem(
+            name="well",
+            domain=Box(x=(0, 1)),
+            conditions=[
+                Equation(Eq(-v.diff(x, 2), E * v), name="schroedinger"),
+                Dirichlet(v, 0),
+            ],
+        )
+    )
+    assert "eigenvalue" in PINN().supports(system)
+    assert PINN().supports(diffusion()) is None

@@ -1,0 +1,94 @@
+"""Deep operator networks: shapes, the fast path, proper modes, scaled coordinates."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pinnkit.errors import OptionError
+from pinnkit.nn.deeponet import Branch, DeepONet, ProperModes
+from pinnkit.nn.mlp import MLP
+
+NODES = (np.linspace(0, 1, 9), np.linspace(-1, 1, 11))
+
+
+def snapshots(count=30, rank=3, outputs=2):
+    random = np.random.default_rng(0)
+    modes = random.normal(size=(rank, 9, 11, outputs))
+    return np.einsum("sr,rxyc->sxyc", random.normal(size=(count, rank)), modes)
+
+
+@pytest.mark.parametrize("branch", [Branch(), Branch((4, 8), 16, 1)])
+@pytest.mark.parametrize("trunk", [MLP(16, 2), ProperModes()])
+def test_many_points_equal_one_point_at_a_time(key, branch, trunk):
+    architecture = DeepONet(5, branch, trunk)
+    network = architecture.build(1, (13,), NODES, snapshots(), key=key)
+    functions = jax.random.normal(key, (4, 1, 13))
+    points = jax.random.uniform(key, (6, 2))
+    fast = jax.vmap(network.at, (0, None))(functions, points)
+    slow = jax.vmap(lambda f: jax.vmap(lambda z: network(f, z))(points))(functions)
+    assert fast.shape == (4, 6, 2)
+    assert jnp.allclose(fast, slow, atol=1e-5)
+
+
+def test_proper_modes_span_the_snapshots():
+    data = snapshots(rank=3)
+    table = ProperModes().build(NODES, data, 3).values
+    for c in range(2):
+        basis = np.asarray(table)[..., c].reshape(-1, 3)
+        flat = data[..., c].reshape(len(data), -1).T
+        fitted = basis @ np.linalg.lstsq(basis, flat, rcond=None)[0]
+        assert np.allclose(fitted, flat, atol=1e-4)
+
+
+def test_coefficients_of_the_snapshots_have_unit_variance():
+    data = snapshots(rank=3, outputs=1)
+    table = np.asarray(ProperModes().build(NODES, data, 3).values).reshape(-1, 3)
+    coefficients = np.linalg.lstsq(table, data.reshape(len(data), -1).T, rcond=None)[0]
+    assert np.allclose(np.mean(coefficients**2, axis=1), 1, rtol=1e-3)
+
+
+def test_tabulated_modes_interpolate_bilinear_functions_exactly():
+    x, y = np.meshgrid(*NODES, indexing="ij")
+    data = (1 + 2 * x - y + 3 * x * y)[None, ..., None]
+    modes = ProperModes().build(NODES, data, 1)
+    at = np.array([0.33, 0.71])
+    exact = 1 + 0.66 - 0.71 + 3 * 0.33 * 0.71
+    assert abs(abs(float(modes(jnp.asarray(at))[0, 0])) - exact) < 1e-5
+
+
+def test_modes_that_vanish_on_the_boundary_keep_it_exact(key):
+    data = snapshots()
+    data[:, [0, -1]] = 0.0
+    network = DeepONet(3, Branch(width=8)).build(1, (13,), NODES, data, key=key)
+    values = network.at(jnp.ones((1, 13)), jnp.asarray([[0.0, 0.3], [1.0, -0.77]]))
+    assert jnp.all(values == 0)
+
+
+def test_learned_modes_see_scaled_coordinates(key):
+    """Stretching the box leaves the network's values at corresponding points the same."""
+    small = DeepONet(4, Branch(width=8), MLP(8, 1))
+    wide = tuple(1000 * x + 5 for x in NODES)
+    a = small.build(1, (13,), NODES, snapshots(), key=key)
+    b = small.build(1, (13,), wide, snapshots(), key=key)
+    z = jnp.asarray([0.25, 0.5])
+    assert jnp.allclose(a(jnp.ones((1, 13)), z), b(jnp.ones((1, 13)), 1000 * z + 5), atol=1e-4)
+
+
+def test_tables_and_box_are_not_trained(key):
+    for trunk in (MLP(8, 1), ProperModes()):
+        network = DeepONet(3, Branch(width=8), trunk).build(1, (13,), NODES, snapshots(), key=key)
+        loss = lambda n: jnp.sum(n(jnp.ones((1, 13)), jnp.asarray([0.2, 0.1])) ** 2)  # noqa: E731
+        gradient = jax.grad(loss)(network)
+        fixed = [gradient.trunk.values] if trunk == ProperModes() else [gradient.trunk.lower]
+        assert all(not jnp.any(a) for a in fixed)
+        assert jnp.any(gradient.branch.dense.weights[0])
+
+
+def test_errors():
+    with pytest.raises(OptionError, match="positive"):
+        DeepONet(0)
+    with pytest.raises(OptionError, match="positive"):
+        Branch((0,))
+    with pytest.raises(OptionError, match="fewer modes or more samples"):
+        ProperModes().build(NODES, snapshots(count=2), 5)

@@ -1,0 +1,70 @@
+"""Fully connected networks: formula, initial variance, precision, messages."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pinnkit import precision
+from pinnkit.errors import OptionError
+from pinnkit.nn import ACTIVATIONS, MLP, activation
+
+
+def test_the_formula_by_numpy(x64, key):
+    net = MLP(width=7, depth=2, activation="sin").build(3, 2, key=key)
+    z = np.array([0.3, -0.2, 0.9])
+    (a, b, c), (p, q, r) = (
+        [np.asarray(w) for w in net.weights],
+        [np.asarray(v) for v in net.biases],
+    )
+    expected = np.sin(np.sin(z @ a + p) @ b + q) @ c + r
+    np.testing.assert_allclose(net(jnp.asarray(z)), expected, rtol=1e-14)
+
+
+@settings(max_examples=15, deadline=None)
+@given(width=st.integers(1, 9), depth=st.integers(1, 4), d=st.integers(1, 3), c=st.integers(1, 4))
+def test_shapes_and_number_of_parameters(width, depth, d, c):
+    net = MLP(width, depth).build(d, c, key=jax.random.key(1))
+    assert net(jnp.zeros(d)).shape == (c,)
+    count = sum(leaf.size for leaf in jax.tree.leaves(net))
+    assert count == (d + 1) * width + (depth - 1) * (width + 1) * width + (width + 1) * c
+
+
+def test_glorot_variance_and_zero_biases(x64, key):
+    net = MLP(width=300, depth=2).build(100, 1, key=key)
+    np.testing.assert_allclose(jnp.var(net.weights[0]), 2 / 400, rtol=0.03)
+    np.testing.assert_allclose(jnp.var(net.weights[1]), 2 / 600, rtol=0.03)
+    assert all(not jnp.any(bias) for bias in net.biases)
+
+
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_dtype_is_that_of_the_scope(name, key):
+    with precision.scope(name):
+        net = MLP().build(2, 1, key=key)
+        assert {str(leaf.dtype) for leaf in jax.tree.leaves(net)} == {name}
+
+
+def test_same_key_same_network_other_key_other(x64):
+    build = lambda seed: MLP().build(2, 1, key=jax.random.key(seed))  # noqa: E731
+    assert jnp.array_equal(build(3).weights[1], build(3).weights[1])
+    assert not jnp.array_equal(build(3).weights[1], build(4).weights[1])
+
+
+@pytest.mark.parametrize("name", sorted(set(ACTIVATIONS) - {"relu"}))
+def test_activations_are_smooth_at_zero(name, x64):
+    sigma = activation(name)
+    second = jax.grad(jax.grad(lambda z: sigma(z)))
+    h = 1e-3
+    difference = (sigma(jnp.array(h)) - 2 * sigma(jnp.array(0.0)) + sigma(jnp.array(-h))) / h**2
+    np.testing.assert_allclose(second(0.0), difference, atol=1e-6)
+
+
+def test_messages():
+    with pytest.raises(OptionError, match=r"'swosh' is unknown\. Choose one of .*silu.*tanh"):
+        MLP(activation="swosh")
+    with pytest.raises(OptionError, match=r"MLP\(width=0\).*at least 1"):
+        MLP(width=0)
+    with pytest.raises(OptionError, match=r"depth=1\.5"):
+        MLP(depth=1.5)

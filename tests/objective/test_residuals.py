@@ -1,0 +1,153 @@
+"""The residual objective: exact solutions, scaling, sampling, integrals, observations."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sympy import Eq, exp, pi, sin
+
+from pinnkit.compile import compile_problem
+from pinnkit.geometry import Box
+from pinnkit.objective import TimeSlabs, Trial, residual_adaptive, residual_objective
+from pinnkit.objective.scaling import residual_scale
+from pinnkit.spec.condition import Dirichlet, Equation, Initial, Integral, Neumann, Observed
+from pinnkit.spec.problem import Problem
+from pinnkit.spec.symbols import coordinates, field
+
+pytestmark = pytest.mark.usefixtures("x64")
+t, x = coordinates("t x")
+u = field("u", t, x)
+KEY = jax.random.key(0)
+
+
+class Decay(eqx.Module):
+    """amplitude * exp(-pi^2 t) sin(pi x): solves the heat equation."""
+
+    amplitude: jax.Array
+
+    def __call__(self, z):
+        return (self.amplitude * jnp.exp(-(jnp.pi**2) * z[0]) * jnp.sin(jnp.pi * z[1]))[None]
+
+
+def heat(factor=1, extra=()):
+    return compile_problem(
+        Problem(
+            name="heat",
+            domain=Box(t=(0, 0.5), x=(0, 1), time="t"),
+            conditions=[
+                Equation(Eq(factor * u.diff(t), factor * u.diff(x, 2)), name="heat"),
+                Initial(u, sin(pi * x), name="start"),
+                Dirichlet(u, 0, on="x-", name="left"),
+                Neumann(u, -pi * exp(-(pi**2) * t), on="x+", name="right"),
+                *extra,
+            ],
+        )
+    )
+
+
+def objective(system, **options):
+    return residual_objective(system, system.conditions, points=200, **options)
+
+
+def squares(system, amplitude=1.0, **options):
+    loss = objective(system, **options)
+    trial = Trial(Decay(jnp.asarray(amplitude)), {})
+    return {k: float(v) for k, v in loss.loss(trial, loss.sample(KEY, trial, 0))[1].items()}
+
+
+def test_the_exact_solution_has_no_residual():
+    total = Integral(u, 2 / pi * exp(-(pi**2) * t), name="heat content")
+    at = {"t": np.array([0.1, 0.2]), "x": np.array([0.3, 0.7])}
+    values = np.exp(-(np.pi**2) * at["t"]) * np.sin(np.pi * at["x"])
+    found = squares(heat(extra=(total, Observed(u, at=at, values=values, name="probe"))))
+    assert set(found) == {"heat", "start", "left", "right", "heat content", "probe"}
+    assert max(found.values()) < 1e-22
+
+
+def test_each_wrong_condition_shows_by_its_own_amount():
+    total = Integral(u, 2 / pi * exp(-(pi**2) * t), name="content")
+    found = squares(heat(extra=(total,)), amplitude=1.5)
+    assert found["heat"] < 1e-22 and found["left"] < 1e-22
+    assert min(found["start"], found["right"], found["content"]) > 1e-4
+    np.testing.assert_allclose(found["start"], 0.5**2 * 0.5 / 1.5, rtol=0.2)
+
+
+def test_steady_integral_with_a_measure_other_than_one():
+    v = field("v", x)
+    problem = Problem(
+        name="mean",
+        domain=Box(x=(0, 4)),
+        conditions=[
+            Equation(v.diff(x, 2), name="line"),
+            Dirichlet(v, 0, on="x-", name="left"),
+            Dirichlet(v, 4, on="x+", name="right"),
+            Integral(v, 8, name="area"),
+        ],
+    )
+    system = compile_problem(problem)
+    loss = residual_objective(system, system.conditions, points=100)
+
+    class Line(eqx.Module):
+        def __call__(self, z):
+            return z
+
+    trial = Trial(Line(), {})
+    assert loss.loss(trial, loss.sample(KEY, trial, 0))[1]["area"] < 1e-24
+
+
+def test_factors_in_an_equation_do_not_matter():
+    bent = lambda k: squares(heat(k, extra=(Equation(u.diff(x), name="bend"),)))  # noqa: E731
+    np.testing.assert_allclose(bent(1)["heat"], bent(1000)["heat"], atol=1e-22)
+    scales = [
+        residual_scale(s, s.equations[0], np.random.default_rng(1).random((500, 2)))
+        for s in (heat(1), heat(1000))
+    ]
+    np.testing.assert_allclose(scales[1] / scales[0], 1000, rtol=1e-12)
+
+
+def test_batches_have_fixed_shapes_and_depend_on_the_key_alone():
+    loss, trial = objective(heat(), adaptive=0.7), Trial(Decay(jnp.asarray(1.2)), {})
+    a, b = (loss.sample(jax.random.key(k), trial, 0) for k in (1, 1))
+    c = loss.sample(jax.random.key(2), trial, 0)
+    assert all(np.array_equal(p, q) for p, q in zip(*map(jax.tree.leaves, (a, b)), strict=True))
+    assert not np.array_equal(a.places[0].points, c.places[0].points)
+    assert a.places[0].points.shape == (200, 2)
+    faces = {tuple(np.unique(p.points[:, 1])) for p in a.places[1:] if p.normals is not None}
+    assert (0.0,) in faces and (1.0,) in faces
+
+
+def test_causal_weights_frozen_or_live_agree_at_the_same_parameters():
+    loss = objective(heat(), slabs=TimeSlabs(0.0, 0.5, 8, 2.0))
+    trial = Trial(lambda z: jnp.cos(3 * z[1:] + z[0]), {})
+    batch = loss.sample(KEY, trial, 0)
+    live, frozen = loss.loss(trial, batch)[0], loss.loss(trial, loss.freeze(trial, batch))[0]
+    np.testing.assert_allclose(live, frozen, rtol=1e-14)
+    assert live < loss.score(trial, batch)
+
+
+def test_adaptive_draw_has_the_density_and_no_repetition():
+    residual = jnp.where(jnp.arange(4000) < 400, 10.0, 0.5)
+    draw = jax.jit(lambda k: residual_adaptive(k, residual, 40))
+    picks = jax.vmap(draw)(jax.random.split(KEY, 400))
+    assert all(len(set(row.tolist())) == 40 for row in np.asarray(picks[:5]))
+    mean = float(residual.mean())
+    density = np.asarray(residual) / mean + 1
+    expected = density[:400].sum() / density.sum()
+    np.testing.assert_allclose((picks < 400).mean(), expected, rtol=0.05)
+
+
+def test_non_finite_residuals_are_drawn_like_the_largest():
+    residual = jnp.ones(100).at[3].set(jnp.nan).at[7].set(jnp.inf)
+    picks = residual_adaptive(KEY, residual, 50)
+    assert len(set(picks.tolist())) == 50
+
+
+def test_data_that_fit_no_field_are_only_in_the_residual():
+    at = {"t": np.array([0.1]), "x": np.array([0.5])}
+    found = squares(heat(extra=(Observed(2 * u, at=at, values=np.array([3.0]), name="probe"),)))
+    gap = 2 * np.exp(-(np.pi**2) * 0.1) - 3.0
+    system = heat(extra=(Observed(2 * u, at=at, values=np.array([3.0]), name="probe"),))
+    probe = next(r for r in system.conditions if r.name == "probe")
+    scale = residual_scale(system, probe, probe.points)
+    np.testing.assert_allclose(found["probe"], (gap / scale) ** 2, rtol=1e-12)

@@ -1,0 +1,43 @@
+"""A solution without a solver: closed forms on a domain, with the interface that reports need."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Stands in for `Solution`: `formulas[name](**coordinates)`."""
+
+    domain: object
+    formulas: Mapping[str, Callable]
+    error_estimate: Mapping[str, float] | None = None
+    history: Mapping[str, np.ndarray] = field(default_factory=dict)
+    eigenvalues: tuple = ()
+    method: str = "Stand"
+
+    @property
+    def fields(self):
+        return tuple(self.formulas)
+
+    @property
+    def problem(self):
+        return SimpleNamespace(
+            name="formula",
+            domain=self.domain,
+            field_names=self.fields,
+            eigenvalues=self.eigenvalues,
+        )
+
+    def __call__(self, **coordinates):
+        return {name: formula(**coordinates) for name, formula in self.formulas.items()}
+
+
+def decay(t, x):
+    return np.exp(-t) * np.sin(np.pi * x)
+
+
+def swirl(x, y):
+    return np.sin(np.pi * x) * np.cos(np.pi * y)

@@ -1,0 +1,117 @@
+"""A study does every case once, whatever interrupts it, and keeps one tidy table."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import pandas as pd
+import pytest
+import sympy as sp
+
+from pinnkit import Box, Dirichlet, Equation, Problem, coordinates, field, parameter
+from pinnkit.errors import MethodError, OptionError, SpecError
+from pinnkit.methods.base import Method
+from pinnkit.solution import Pointwise, Solution, Status
+from pinnkit.study import Case, Study, load_study, sweep
+
+x = coordinates("x")
+u, k = field("u", x), parameter("k", 1)
+PROBLEM = Problem(
+    "sine",
+    Box(x=(0, 1)),
+    [
+        Equation(u.diff(x, 2) + (sp.pi * k) ** 2 * u),
+        Dirichlet(u, 0, on="x-"),
+        Dirichlet(u, sp.sin(sp.pi * k), on="x+"),
+    ],
+    exact={u: sp.sin(sp.pi * k * x)},
+)
+
+
+class Sine(eqx.Module):
+    k: jax.Array
+
+    def __call__(self, z):
+        return jnp.sin(jnp.pi * self.k * z)
+
+
+class Counting(Method):
+    """The closed form; notes every run, fails or stops where told."""
+
+    log: list = eqx.field(static=True)
+    fails_at: tuple = eqx.field(static=True, default=())
+    stops_at: tuple = eqx.field(static=True, default=())
+
+    def __repr__(self):
+        return "Counting()"
+
+    def supports(self, system):
+        return None
+
+    def run(self, system, run):
+        value = system.parameters["k"]
+        self.log.append(value)
+        if value in self.fails_at:
+            raise MethodError("no luck")
+        interrupted = value in self.stops_at
+        status = Status(True, "interrupted" if interrupted else "done", interrupted)
+        return Solution(system.problem, Pointwise(Sine(jnp.asarray(value))), self.name, status)
+
+
+def study(tmp_path, log, **options):
+    cases = sweep(PROBLEM, Counting(log, **options), k=[1.0, 2.0, 3.0], keys=(0, 1))
+    return Study("sines", cases, folder=tmp_path)
+
+
+def test_interrupted_study_carries_on_without_redoing_a_case(tmp_path):
+    log = []
+    with pytest.raises(KeyboardInterrupt):
+        study(tmp_path, log, stops_at=(2.0,)).run()
+    assert log == [1.0, 1.0, 2.0]
+    table = study(tmp_path, log).run()
+    assert log == [1.0, 1.0, 2.0, 2.0, 2.0, 3.0, 3.0]
+    assert list(table["status"]) == ["done"] * 6
+    study(tmp_path, log).run()
+    assert len(log) == 7
+
+
+def test_table_is_tidy_and_readable(tmp_path):
+    done = study(tmp_path, [])
+    table = done.run()
+    assert list(table["k"]) == [1, 1, 2, 2, 3, 3] and list(table["key"]) == [0, 1] * 3
+    pd.testing.assert_frame_equal(pd.read_parquet(done.path / "table.parquet"), table)
+    assert len(pd.read_csv(done.path / "table.csv")) == 6
+
+
+def test_failures_are_recorded_and_not_repeated(tmp_path):
+    log = []
+    table = study(tmp_path, log, fails_at=(2.0,)).run()
+    assert list(table["status"]) == ["done", "done", "failed", "failed", "done", "done"]
+    assert table["reason"][2] == "no luck"
+    study(tmp_path, log).run()
+    assert len(log) == 6
+    assert set(study(tmp_path, log).run(retry_failed=True)["status"]) == {"done"}
+
+
+def test_identity_is_the_content():
+    first, second = sweep(PROBLEM, k=[1.0, 2.0])
+    again = Case(PROBLEM.replace(parameters={"k": 2.0}), labels={"note": "same"})
+    assert first.digest != second.digest == again.digest
+    assert Case(PROBLEM, key=1).digest != Case(PROBLEM).digest
+
+
+def test_mistakes(tmp_path):
+    with pytest.raises(OptionError, match="has no cases"):
+        Study("empty", ())
+    with pytest.raises(OptionError, match="two equal cases"):
+        Study("twice", (Case(PROBLEM), Case(PROBLEM)))
+    with pytest.raises(OptionError, match="'k' is an empty list"):
+        sweep(PROBLEM, k=[])
+    with pytest.raises(SpecError, match="no parameter 'q'"):
+        sweep(PROBLEM, q=[1.0])
+    with pytest.raises(SpecError, match="does not exist"):
+        load_study(tmp_path / "none.py")
+    (tmp_path / "s.py").write_text("study = 1")
+    with pytest.raises(SpecError, match="defines no `study`"):
+        load_study(tmp_path / "s.py")
+    with pytest.raises(OptionError, match="was not loaded from a file"):
+        study(tmp_path, []).run(workers=2)

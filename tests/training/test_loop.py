@@ -1,0 +1,176 @@
+"""The loop: determinism, exact resume, budget, interruption, best parameters, files."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pinnkit.errors import OptionError, RunFileError
+from pinnkit.training import SSBFGS, Adam, Objective, dispatch, fit
+from pinnkit.training import loop as loop_module
+
+pytestmark = pytest.mark.usefixtures("x64")
+KEY = jax.random.key(7)
+
+
+def start():
+    return {"line": jnp.array([0.2, -0.1]), "wave": jnp.array([1.0])}
+
+
+class Regression(Objective):
+    """Least squares on points that every batch draws anew."""
+
+    def sample(self, key, params, step):
+        return jax.random.uniform(key, (16,))
+
+    def loss(self, params, batch):
+        line = params["line"][0] + params["line"][1] * batch
+        guess = line + jnp.sin(params["wave"][0] * batch)
+        miss = guess - jnp.exp(batch) * jnp.cos(batch)
+        size = jnp.mean(miss**2)
+        return size, {"data": size}
+
+
+STAGES = {
+    "adam": Adam(steps=60, learning_rate=1e-2, resample_every=1),
+    "adam-blocks": Adam(steps=60, learning_rate=1e-2, resample_every=25),
+    "ssbfgs": SSBFGS(steps=60, resample_every=20, refreeze_every=15),
+}
+
+
+def same(a, b) -> bool:
+    return all(
+        np.array_equal(np.asarray(p), np.asarray(q))
+        for p, q in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    )
+
+
+def after(steps: int):
+    """Interrupt once that many looks have happened."""
+    looks = iter(range(10**6))
+    return lambda: next(looks) >= steps
+
+
+def quiet_history(result):
+    return {k: v for k, v in result.history.items() if k != "wall_s"}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_runs_repeat_and_resume_exactly(name, tmp_path):
+    stages = (STAGES[name],)
+    options = dict(key=KEY, record_every=10)
+    whole = fit(Regression(), start(), stages, **options)
+    path = tmp_path / "run.h5"
+    part = fit(Regression(), start(), stages, checkpoint=path, interrupted=after(4), **options)
+    assert "interrupted" in part.status and not part.finished
+    assert part.history["step"][-1] < 60
+    resumed = fit(Regression(), start(), stages, checkpoint=path, **options)
+    assert same(whole.params, resumed.params) and same(whole.state, resumed.state)
+    assert same(quiet_history(whole), quiet_history(resumed))
+    assert whole.status == resumed.status and whole.finished
+
+
+def test_steps_may_be_extended_over_two_stages(tmp_path):
+    def run(steps, **options):
+        stages = (Adam(steps=20, resample_every=5), SSBFGS(steps=steps, resample_every=20))
+        return fit(Regression(), start(), stages, key=KEY, record_every=10, **options)
+
+    path = tmp_path / "run.h5"
+    run(20, checkpoint=path)
+    assert same(run(40).params, run(40, checkpoint=path).params)
+
+
+def test_split_into_dispatches_changes_nothing(monkeypatch):
+    stages = (STAGES["ssbfgs"],)
+    long = fit(Regression(), start(), stages, key=KEY)
+    monkeypatch.setattr(loop_module, "DISPATCH_SECONDS", 0.0)
+    short = fit(Regression(), start(), stages, key=KEY)
+    assert same(long.state, short.state) and same(long.params, short.params)
+
+
+def test_other_key_other_batches():
+    stages = (STAGES["adam"],)
+    a = fit(Regression(), start(), stages, key=KEY)
+    b = fit(Regression(), start(), stages, key=jax.random.key(8))
+    assert not same(a.params, b.params)
+
+
+class Diverging(Regression):
+    """Falls to a minimum at 1, and is not a number beyond 1.5."""
+
+    def loss(self, params, batch):
+        value = jnp.sum((params - 1) ** 2)
+        return jnp.where(jnp.max(params) > 1.5, jnp.nan, value), {"value": value}
+
+
+def test_best_parameters_are_finite_and_best():
+    stage = Adam(steps=100, learning_rate=0.2, decay=1.0, b1=0.99)
+    found = fit(Diverging(), jnp.zeros(2), (stage,), key=KEY, record_every=1)
+    assert "non-finite" in found.status
+    assert np.isfinite(found.score) and bool(jnp.all(jnp.isfinite(found.params)))
+    assert found.score == np.nanmin(found.history["validation"])
+
+
+def test_keyboard_interrupt_keeps_the_best():
+    def report(stage, step, of, losses, elapsed):
+        if step >= 30:
+            raise KeyboardInterrupt
+
+    stages = (STAGES["adam"],)
+    found = fit(Regression(), start(), stages, key=KEY, report=report, record_every=10)
+    assert "interrupted; the best parameters so far are kept" in found.status
+    assert found.score == found.history["validation"].min()
+    assert found.history["step"].tolist() == [10, 20, 30]
+
+
+def test_time_budget_ends_in_words():
+    stage = Adam(steps=10**9)
+    found = fit(Regression(), start(), (stage,), key=KEY, seconds=0.3)
+    assert "time budget of 0.3 s" in found.status and not found.finished
+
+
+def test_history_columns_agree_in_length():
+    found = fit(Regression(), start(), (STAGES["adam"],), key=KEY, record_every=20)
+    assert {len(v) for v in found.history.values()} == {3}
+    assert set(found.history) == {"step", "wall_s", "stage", "loss", "validation", "data"}
+    assert np.all(np.diff(found.history["wall_s"]) > 0)
+
+
+def test_adam_first_step_has_the_length_of_the_rate():
+    stage = Adam(steps=1, learning_rate=0.05)
+    found = fit(Regression(), start(), (stage,), key=KEY)
+    moved = np.abs(np.concatenate([np.ravel(v) for v in start().values()]) - found.state.x)
+    np.testing.assert_allclose(moved, 0.05, rtol=1e-5)
+
+
+def test_broken_and_foreign_checkpoints(tmp_path):
+    path, stages = tmp_path / "run.h5", (STAGES["adam"],)
+    fit(Regression(), start(), stages, key=KEY, checkpoint=path, fingerprint="a")
+    with pytest.raises(RunFileError, match="belongs to another run.*delete the file"):
+        fit(Regression(), start(), stages, key=KEY, checkpoint=path, fingerprint="b")
+    with pytest.raises(RunFileError, match="belongs to another run"):
+        fit(Regression(), start(), stages, key=jax.random.key(1), checkpoint=path, fingerprint="a")
+    path.write_bytes(path.read_bytes()[:-3000])
+    with pytest.raises(RunFileError, match="truncated or not HDF5.*Delete it"):
+        fit(Regression(), start(), stages, key=KEY, checkpoint=path, fingerprint="a")
+
+
+def test_other_shapes_are_refused(tmp_path):
+    path, stages = tmp_path / "run.h5", (STAGES["adam"],)
+    fit(Diverging(), jnp.zeros(2), stages, key=KEY, checkpoint=path)
+    with pytest.raises(RunFileError, match="other shapes"):
+        fit(Diverging(), jnp.zeros(3), stages, key=KEY, checkpoint=path)
+
+
+def test_messages():
+    with pytest.raises(OptionError, match="no stages"):
+        fit(Regression(), start(), (), key=KEY)
+    with pytest.raises(OptionError, match=r"seconds=-1 is no time budget"):
+        fit(Regression(), start(), (Adam(),), key=KEY, seconds=-1)
+
+
+def test_carry_holds_arrays_only():
+    unpack = lambda x: {"line": x[:2], "wave": x[2:]}  # noqa: E731
+    for stage in STAGES.values():
+        carry = dispatch.initial(Regression(), stage, unpack, jnp.zeros(3), KEY)
+        assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(carry))

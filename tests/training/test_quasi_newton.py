@@ -1,0 +1,213 @@
+"""Self-scaled BFGS: minima, line-search conditions, formula, failures."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.optimize
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pinnkit.errors import MethodError, OptionError
+from pinnkit.training import LBFGS, SSBFGS, Adam, Objective, fit
+from pinnkit.training.line_search import Edge, Point, WolfeSearch
+
+pytestmark = pytest.mark.usefixtures("x64")
+KEY = jax.random.key(0)
+
+
+class Rosenbrock(Objective):
+    def sample(self, key, params, step):
+        return jnp.zeros(0)
+
+    def loss(self, params, batch):
+        a, b = params[:-1], params[1:]
+        value = jnp.sum(100 * (b - a**2) ** 2 + (1 - a) ** 2)
+        return value, {"value": value}
+
+
+class Quadratic(Objective):
+    """(x - c)^T A (x - c) / 2 + offset."""
+
+    matrix: jax.Array
+    centre: jax.Array
+    offset: float = eqx.field(static=True, default=0.0)
+
+    def sample(self, key, params, step):
+        return jnp.zeros(0)
+
+    def loss(self, params, batch):
+        d = params - self.centre
+        value = 0.5 * d @ self.matrix @ d + self.offset
+        return value, {"value": value}
+
+
+def bowl(seed: int, n: int, condition: float) -> Quadratic:
+    rng = np.random.default_rng(seed)
+    q, _ = np.linalg.qr(rng.standard_normal((n, n)))
+    spectrum = np.logspace(0, np.log10(condition), n)
+    return Quadratic(jnp.asarray(q * spectrum @ q.T), jnp.asarray(rng.standard_normal(n)))
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        SSBFGS(steps=400, log_loss=False, resample_every=None),
+        SSBFGS(steps=400, resample_every=None),
+        LBFGS(steps=400, resample_every=None),
+    ],
+    ids=["plain", "log", "lbfgs"],
+)
+def test_rosenbrock_in_20_dimensions(stage):
+    found = fit(Rosenbrock(), jnp.full(20, -1.2), (stage,), key=KEY)
+    assert found.score < 1e-12
+    np.testing.assert_allclose(found.params, 1, atol=1e-6)
+
+
+STEEP = SSBFGS(steps=150, log_loss=False, resample_every=None)
+
+
+@jax.jit
+def minimise(objective, steps):
+    """A bare loop of steps, compiled once for all quadratics of one size."""
+    evaluate = lambda x, _: jax.value_and_grad(  # noqa: E731
+        lambda p: objective.loss(p, None), has_aux=True
+    )(x)
+    start = STEEP.init(jnp.zeros(8), {"value": jnp.zeros(())})
+    return jax.lax.fori_loop(0, steps, lambda _, s: STEEP.step(evaluate, s, None)[0], start)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 99), condition=st.sampled_from([1.0, 1e2, 1e4]))
+def test_random_quadratics(seed, condition):
+    state = minimise(bowl(seed, 8, condition), 150)
+    assert state.loss < 1e-12
+
+
+def test_same_minimum_as_scipy():
+    objective = bowl(5, 10, 50.0)
+
+    def value(x):
+        loss, gradient = jax.value_and_grad(lambda p: objective.loss(p, None)[0])(jnp.asarray(x))
+        return float(loss), np.asarray(gradient)
+
+    theirs = scipy.optimize.minimize(value, np.zeros(10), jac=True, method="BFGS")
+    stage = SSBFGS(steps=60, log_loss=False, resample_every=None)
+    ours = fit(objective, jnp.zeros(10), (stage,), key=KEY)
+    np.testing.assert_allclose(ours.params, theirs.x, atol=1e-5)
+    np.testing.assert_allclose(ours.params, objective.centre, atol=1e-8)
+
+
+@jax.jit
+def searched(first, stretch, wiggle, limit):
+    """Start and outcome of a search on a curve with ripples that may end in not-a-number."""
+
+    def phi(x):
+        z = x[0] / stretch
+        value = jnp.sqrt(1 + (z - 2) ** 2) + wiggle * jnp.sin(3 * z)
+        return jnp.where(limit & (z > 4), jnp.nan, value)
+
+    evaluate = lambda x: ((phi(x), {}), jax.grad(phi)(x))  # noqa: E731
+    x = jnp.zeros(1)
+    (value, _), gradient = evaluate(x)
+    direction = -jnp.sign(gradient)
+    start = Point(Edge(jnp.zeros(()), value, gradient @ direction), gradient, {})
+    found = WolfeSearch()(evaluate, x, direction, start, first, jnp.asarray(False))
+    return start, found, direction
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    first=st.floats(1e-3, 1e3),
+    stretch=st.floats(1e-2, 1e2),
+    wiggle=st.floats(0, 0.3),
+    limit=st.booleans(),
+)
+def test_accepted_steps_satisfy_the_strong_wolfe_conditions(first, stretch, wiggle, limit):
+    start, found, direction = searched(first, stretch, wiggle, limit)
+    assert bool(found.accepted)
+    edge = found.point.edge
+    assert edge.alpha > 0 and jnp.isfinite(edge.value)
+    assert edge.value <= start.edge.value + 1e-4 * edge.alpha * start.edge.slope
+    assert abs(edge.slope) <= 0.9 * abs(start.edge.slope)
+    np.testing.assert_allclose(edge.slope, found.point.gradient @ direction, rtol=1e-14)
+
+
+def test_update_equals_the_published_formula_and_keeps_symmetry():
+    objective, stage = bowl(2, 6, 30.0), SSBFGS(steps=9, log_loss=False)
+
+    def evaluate(x, batch):
+        return jax.value_and_grad(lambda p: objective.loss(p, batch), has_aux=True)(x)
+
+    state = stage.init(jnp.zeros(6), {"value": jnp.zeros(())})
+    step = jax.jit(lambda state: stage.step(evaluate, state, None)[0])
+    for count in range(12):
+        old, state = state, step(state)
+        if count < 2:  # the first evaluation, and the first update with its own scaling
+            continue
+        s, y = state.x - old.x, state.memory.gradient - old.memory.gradient
+        H, g = old.memory.H, old.memory.gradient
+        b = s @ jnp.linalg.solve(H, s) / (s @ y)
+        Hy, q = H @ y, y @ H @ y
+        v = s / (s @ y) - Hy / q
+        expected = (H - jnp.outer(Hy, Hy) / q + q * jnp.outer(v, v)) / jnp.minimum(1, 1 / b)
+        expected += jnp.outer(s, s) / (s @ y)
+        np.testing.assert_allclose(state.memory.H, expected, rtol=1e-7, atol=1e-9)
+        np.testing.assert_allclose(state.memory.H @ y, s, rtol=1e-7, atol=1e-10)
+        assert jnp.array_equal(state.memory.H, state.memory.H.T)
+        assert g @ old.memory.direction < 0
+
+
+def test_ends_in_words_at_rounding():
+    objective = Quadratic(jnp.eye(3), jnp.ones(3), offset=1.0)
+    found = fit(objective, jnp.zeros(3), (SSBFGS(steps=500),), key=KEY)
+    assert "no further decrease" in found.status or "converged" in found.status
+    np.testing.assert_allclose(found.params, 1, atol=1e-7)
+    assert found.history["step"][-1] < 500
+
+
+class Cliff(Quadratic):
+    """Not a number beyond the sphere |x| = 1.5, where the first steps lead."""
+
+    def loss(self, params, batch):
+        value, squares = super().loss(params, batch)
+        return jnp.where(params @ params > 1.5**2, jnp.nan, value), squares
+
+
+def test_non_finite_trial_steps_are_rejected():
+    objective = Cliff(jnp.diag(jnp.array([1.0, 1e-3])), jnp.array([1.0, 1.0]))
+    stage = SSBFGS(steps=80, log_loss=False, resample_every=None)
+    found = fit(objective, jnp.array([0.0, -1.0]), (stage,), key=KEY)
+    np.testing.assert_allclose(found.params, 1, atol=1e-5)
+
+
+class Anew(Quadratic):
+    """Each batch has its own minimum, of value 1."""
+
+    def sample(self, key, params, step):
+        return jax.random.normal(key, (3,))
+
+    def loss(self, params, batch):
+        value = jnp.sum((params - batch) ** 2) + 1.0
+        return value, {"value": value}
+
+
+def test_a_stalled_stage_takes_a_new_batch_before_it_ends():
+    stage = SSBFGS(steps=60, log_loss=False, resample_every=1000)
+    objective = Anew(jnp.eye(3), jnp.zeros(3))
+    found = fit(objective, jnp.zeros(3), (stage,), key=KEY, record_every=1)
+    first = objective.sample(jax.random.fold_in(jax.random.fold_in(KEY, 0), 0), None, 0)
+    assert not np.allclose(found.state.x, first)
+    assert found.history["step"][-1] > 3
+
+
+def test_messages():
+    with pytest.raises(MethodError, match=r"9000 x 9000 .* Use LBFGS or Adam"):
+        fit(Rosenbrock(), jnp.zeros(9000), (SSBFGS(),), key=KEY)
+    with pytest.raises(OptionError, match=r"Choose 0 < c1 < c2 < 1"):
+        SSBFGS(c1=0.9, c2=0.1)
+    with pytest.raises(OptionError, match=r"SSBFGS\(steps=-1\).*positive whole number"):
+        SSBFGS(steps=-1)
+    with pytest.raises(OptionError, match=r"Adam\(learning_rate=0\) must be positive"):
+        Adam(learning_rate=0)
