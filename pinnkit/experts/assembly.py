@@ -22,7 +22,7 @@ from pinnkit.experts.solvers import Rows
 from pinnkit.spec.condition import Kind
 
 SIDE_WEIGHT = 10.0
-"""Weight of boundary, initial and interface rows against equation rows, all in the field's units."""
+"""Weight of boundary, initial and interface rows against equation rows, in the field's units."""
 
 Lineariser = Callable[[Mapping, Mapping, Mapping], along_basis.Linearised]
 
@@ -70,8 +70,10 @@ class Collocation:
     Coefficients are arrays (K, fields, n). `magnitudes` are the fields' typical sizes, in which
     rows are measured, `wavenumbers` the local ones by which a derivative is taken to enlarge a
     field: those of the basis where rows are to be solved, 1 where a residual is to be judged, lest
-    richer bases look better than they are. Local coordinates, hence all tables, are those of the experts' shape:
-    `moved` re-uses them in another slab of time.
+    richer bases look better than they are.
+
+    Local coordinates, hence all tables, are those of the experts' shape: `moved` re-uses them in
+    another slab of time.
     """
 
     system: System
@@ -317,9 +319,7 @@ def _site(
     return Site(residual, linearise, points, tables, 1.0 if inside else SIDE_WEIGHT)
 
 
-def _joins(
-    system: System, basis: Basis, boxes: Boxes, nodes: tuple[int, ...]
-) -> tuple[Join, ...]:
+def _joins(system: System, basis: Basis, boxes: Boxes, nodes: tuple[int, ...]) -> tuple[Join, ...]:
     """C^0 ... C^(m-1) for a field of order m along the axis: interfaces and periodic ends."""
     pairs = shared_points(system.domain, boxes, boxes.interfaces(), nodes)
     found = [pairs]

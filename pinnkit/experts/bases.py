@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array
 
 Orders = tuple[int, ...]
+Numbers = Array | np.ndarray
 
 
 def spread_nodes(size: int, scales: tuple[float, ...]) -> tuple[int, ...]:
@@ -57,8 +58,8 @@ class RandomSine(Basis):
     `weights` (n, d), `phases` (n,), `scales` R per axis: w ~ U[-R, R].
     """
 
-    weights: Array
-    phases: Array
+    weights: Numbers
+    phases: Numbers
     scales: tuple[float, ...] = eqx.field(static=True)
 
     @classmethod
@@ -98,8 +99,8 @@ class RandomSine(Basis):
 class RandomTanh(Basis):
     """phi_j = tanh(w_j . xi + b_j), w ~ U[-R, R], b ~ U[-R, R]; `weights` (n, d), `phases` (n,)."""
 
-    weights: Array
-    phases: Array
+    weights: Numbers
+    phases: Numbers
     scales: tuple[float, ...] = eqx.field(static=True)
 
     @classmethod
@@ -147,7 +148,7 @@ class Tensor(Basis):
     k per axis.
     """
 
-    index: Array
+    index: Numbers
     kinds: tuple[str, ...] = eqx.field(static=True)
     degrees: tuple[int, ...] = eqx.field(static=True)
 
@@ -167,7 +168,8 @@ class Tensor(Basis):
         # T_p oscillates like cos(p theta); p/3 balanced fourth-order rows best in measurements.
         scale = {"chebyshev": lambda p: max(p / 3.0, 1.0), "fourier": lambda k: max(k, 1) * np.pi}
         return tuple(
-            float(scale[kind](degree)) for kind, degree in zip(self.kinds, self.degrees, strict=True)
+            float(scale[kind](degree))
+            for kind, degree in zip(self.kinds, self.degrees, strict=True)
         )
 
     def nodes(self) -> tuple[int, ...]:
@@ -201,7 +203,9 @@ def tensor_basis(degrees: tuple[int, ...], kinds: tuple[str, ...], full: bool = 
     pi/6 (3-D) of its size (Trefethen, Cubature, approximation, and isotropy in the hypercube,
     SIAM Review 59 (2017), section 5).
     """
-    counts = [2 * p + 1 if kind == "fourier" else p + 1 for p, kind in zip(degrees, kinds, strict=True)]
+    counts = [
+        2 * p + 1 if kind == "fourier" else p + 1 for p, kind in zip(degrees, kinds, strict=True)
+    ]
     index = np.stack([i.ravel() for i in np.indices(counts)], axis=1)
     basis = Tensor(index, tuple(kinds), tuple(int(p) for p in degrees))
     if full or len(degrees) == 1:

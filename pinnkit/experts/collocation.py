@@ -126,9 +126,7 @@ def _face_points(
     owner, local = np.concatenate(owners), np.concatenate(locals_)
     physical = boxes.physical(owner, local)
     physical[:, axis] = value
-    return Points(
-        owner, local, physical, np.concatenate(scaled), _normals(region, physical, axes)
-    )
+    return Points(owner, local, physical, np.concatenate(scaled), _normals(region, physical, axes))
 
 
 def _scattered_points(
@@ -136,7 +134,9 @@ def _scattered_points(
 ) -> Points:
     """Evenly spread points of a curved region, as many per expert as its own face would have."""
     dim = max(region.dim, 0)
-    per_expert = int(np.prod(sorted(int(np.ceil(EDGE_RATIO * q)) for q in nodes)[-dim:])) if dim else 1
+    per_expert = (
+        int(np.prod(sorted(int(np.ceil(EDGE_RATIO * q)) for q in nodes)[-dim:])) if dim else 1
+    )
     count = 1 << int(np.ceil(np.log2(max(2 * per_expert * boxes.count, 8))))
     physical = region.sample(count, 0)
     normals = _normals(region, physical, axes)
@@ -193,7 +193,8 @@ def wrapped_points(boxes: Boxes, axis: int, nodes: Sequence[int]) -> Pairs:
         mirrored[:, axis] = bottom
         starts = [k for k, side in boxes.faces(axis, bottom) if side == -1.0]
         inside = [
-            k for k in starts
+            k
+            for k in starts
             if (np.abs(boxes.local(np.full(len(xi), k), mirrored)) <= 1 + 1e-9).all()
         ]
         face = Interface(left, inside[0], axis, (), ())
@@ -201,9 +202,7 @@ def wrapped_points(boxes: Boxes, axis: int, nodes: Sequence[int]) -> Pairs:
     return _joined(found, boxes.dim)
 
 
-def _pair(
-    boxes: Boxes, face: Interface, left: np.ndarray, right: np.ndarray, side: float
-) -> Pairs:
+def _pair(boxes: Boxes, face: Interface, left: np.ndarray, right: np.ndarray, side: float) -> Pairs:
     count = len(left)
     owner_left, owner_right = np.full(count, face.left), np.full(count, face.right)
     local_left, local_right = boxes.local(owner_left, left), boxes.local(owner_right, right)

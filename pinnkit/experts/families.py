@@ -68,12 +68,15 @@ class Chebyshev(Family):
         assert isinstance(last, Tensor)
         tails = np.asarray(last.tails(tried[-1].coefficients))
         short = tails >= TAIL_RATIO * tails.max()
-        grown = [int(np.ceil(1.3 * p)) + 1 if g else p + 1
-                 for p, g in zip(last.degrees, short, strict=True)]
+        grown = [
+            int(np.ceil(1.3 * p)) + 1 if g else p + 1
+            for p, g in zip(last.degrees, short, strict=True)
+        ]
         return self._ball(tuple(grown), shape)
 
     def _fixed(self, step: int, shape: Shape) -> Basis | None:
-        degree = self.degree if isinstance(self.degree, tuple) else (self.degree,) * shape.dim
+        given = self.degree or 0
+        degree = given if isinstance(given, tuple) else (given,) * shape.dim
         if len(degree) != shape.dim:
             raise OptionError(
                 f"Chebyshev(degree={self.degree}) has {len(degree)} degrees for {shape.dim} axes. "
@@ -118,7 +121,10 @@ class Sine(Family):
             if step > 1:
                 return None
             size = self.features if step else max(int(0.7 * self.features), 2)
-            return self.sized(size, shape)
+            scales = self._scales(self._pair(size, shape.dim)[0], shape)
+            # The coarse rung resolves less, or the difference would hide a scale too small.
+            shrunk = tuple((1.0 if step else 0.85) * scale for scale in scales)
+            return self._draw(size, shrunk, shape)
         start = {1: 24, 2: 150, 3: 400}.get(shape.dim, 600)
         wide = self.scale is None and bool(step % 2)
         size = int(start * 1.7 ** (step // 2 if self.scale is None else step))

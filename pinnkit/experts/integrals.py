@@ -84,7 +84,7 @@ def totals(
     nodes: tuple[int, ...],
     weight: float,
 ) -> tuple[Total, ...]:
-    """Quadrature for every integral condition; over space at every time node where there is time."""
+    """Quadrature for every integral condition; over space at every node of the time axis."""
     conditions = {c.name: c for c in system.problem.conditions}
     found = []
     for residual in residuals:
@@ -99,16 +99,20 @@ def totals(
         tables = along_basis.tabulate(basis, points.local, residual.plan.terms)
         found.append(
             Total(
-                system, residual, linearisers[residual.name], jax.jit(value), points, row, tables,
+                system,
+                residual,
+                linearisers[residual.name],
+                jax.jit(value),
+                points,
+                row,
+                tables,
                 weight,
             )
         )
     return tuple(found)
 
 
-def _quadrature(
-    system: System, boxes: Boxes, region: str, nodes: tuple[int, ...]
-) -> Points:
+def _quadrature(system: System, boxes: Boxes, region: str, nodes: tuple[int, ...]) -> Points:
     domain = system.domain
     axis = None if system.time is None else system.axes.index(system.time)
     if isinstance(domain, Box) and region == "interior":

@@ -10,7 +10,6 @@ import numpy as np
 
 from pinnkit.errors import GeometryError, OptionError
 
-
 FACE_MARGIN = 1e-12
 """Local coordinates this far outside a box still belong to it, so that rounding moves no owner."""
 
@@ -88,9 +87,7 @@ class Boxes:
         tolerance = 1e-12 * np.ptp(np.concatenate([self.lower, self.upper]), axis=0)
         found = []
         for axis in range(self.dim):
-            touch = (
-                np.abs(self.upper[:, None, axis] - self.lower[None, :, axis]) <= tolerance[axis]
-            )
+            touch = np.abs(self.upper[:, None, axis] - self.lower[None, :, axis]) <= tolerance[axis]
             for left, right in zip(*np.nonzero(touch), strict=True):
                 low = np.maximum(self.lower[left], self.lower[right])
                 high = np.minimum(self.upper[left], self.upper[right])
@@ -98,7 +95,9 @@ class Boxes:
                 if (high - low > tolerance)[others].all():
                     low[axis] = high[axis] = self.upper[left, axis]
                     found.append(
-                        Interface(int(left), int(right), axis, tuple(low.tolist()), tuple(high.tolist()))
+                        Interface(
+                            int(left), int(right), axis, tuple(low.tolist()), tuple(high.tolist())
+                        )
                     )
         return tuple(found)
 
@@ -150,9 +149,7 @@ class Blocks(Layout):
     def boxes(self, axes: tuple[str, ...], bounds: Mapping[str, tuple[float, float]]) -> Boxes:
         _known("Blocks", self.counts, axes)
         return tensor_boxes(
-            tuple(
-                tuple(np.linspace(*bounds[a], self.counts.get(a, 1) + 1).tolist()) for a in axes
-            )
+            tuple(tuple(np.linspace(*bounds[a], self.counts.get(a, 1) + 1).tolist()) for a in axes)
         )
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from pinnkit.experts.bases import Basis, Orders
+from pinnkit.experts.bases import Basis, Numbers, Orders
 from pinnkit.experts.layout import FACE_MARGIN, Boxes
 
 BATCH = 2048
@@ -20,9 +20,9 @@ class Mixture(eqx.Module):
     """
 
     basis: Basis
-    lower: Array
-    upper: Array
-    coefficients: Array
+    lower: Numbers
+    upper: Numbers
+    coefficients: Numbers
     names: tuple[str, ...] = eqx.field(static=True)
 
     def fields(self) -> tuple[str, ...]:

@@ -55,13 +55,13 @@ def newton(
     for iteration in range(1, most + 1):
         following = solve(current)
         if is_linear:
-            return Newton(following, 1, True, "linear, solved once", 0.0, linear(following).norm)
+            return Newton(following, 1, True, "linear", 0.0, linear(following).norm)
         following, current, fraction = _shortened(linear, present, following, current.norm)
         if fraction == 0.0:
-            return _stopped(present, iteration, "no step makes the residual smaller", change, current)
-        difference = values(following - present)
-        size = float(np.sqrt(np.mean(values(following) ** 2)))
-        change = float(np.sqrt(np.mean(difference**2))) / max(size, 1e-300)
+            return _stopped(
+                present, iteration, "no step makes the residual smaller", change, current
+            )
+        change = _relative(values(following - present), values(following))
         present = following
         if change <= CONVERGED or (change <= 1e-6 and change <= before**1.5 and fraction == 1.0):
             return Newton(present, iteration, True, "converged", change, current.norm)
@@ -71,6 +71,11 @@ def newton(
             return _stopped(present, iteration, "does not settle", change, current)
         before = change
     return _stopped(present, most, "reached its cap of iterations", change, current)
+
+
+def _relative(difference: np.ndarray, whole: np.ndarray) -> float:
+    size = float(np.sqrt(np.mean(whole**2)))
+    return float(np.sqrt(np.mean(difference**2))) / max(size, 1e-300)
 
 
 def _stopped(
@@ -86,7 +91,7 @@ def _shortened(
     following: np.ndarray,
     norm: float,
 ) -> tuple[np.ndarray, Linear, float]:
-    """The longest of the steps 1, 1/2, 1/4 ... whose residual is finite and not ten times larger."""
+    """The longest step of 1, 1/2, 1/4 ... with a finite residual that grows less than tenfold."""
     fraction = 1.0
     while fraction >= SHORTEST:
         tried = present + fraction * (following - present)

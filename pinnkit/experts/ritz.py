@@ -61,8 +61,8 @@ def rayleigh_ritz(problem: SturmLiouville, basis: Basis, count: int) -> Levels:
     """
     boxes = tensor_boxes((problem.edges,))
     pieces = [_piece(problem, basis, boxes, k) for k in range(boxes.count)]
-    stiffness = scipy.linalg.block_diag(*(p[0] for p in pieces))
-    mass = scipy.linalg.block_diag(*(p[1] for p in pieces))
+    stiffness = np.asarray(scipy.linalg.block_diag(*(p[0] for p in pieces)))
+    mass = np.asarray(scipy.linalg.block_diag(*(p[1] for p in pieces)))
     transforms = [p[2] for p in pieces]
     starts = np.concatenate([[0], np.cumsum([t.shape[1] for t in transforms])])
     at_ends = [basis.features(np.array([[-1.0], [1.0]]), (0,)) @ t for t in transforms]
@@ -136,9 +136,7 @@ def _free_space(
     return scipy.linalg.null_space(np.stack(rows))
 
 
-def _lowest(
-    stiffness: np.ndarray, mass: np.ndarray, count: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _lowest(stiffness: np.ndarray, mass: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Lowest levels by the largest mu = 1/(E + shift) of mass against stiffness + shift mass.
 
     In this form the metric is well conditioned, so small levels keep their relative accuracy.

@@ -98,10 +98,11 @@ def revealing_solve(
     matrix: np.ndarray, rhs: np.ndarray, tolerance: float = RANK_TOLERANCE
 ) -> tuple[np.ndarray, int]:
     """Minimum-norm least squares by QR with column pivoting: solution (n,) and numerical rank."""
-    solution, _, rank, _ = scipy.linalg.lstsq(
+    found = scipy.linalg.lstsq(
         matrix, rhs, cond=tolerance, lapack_driver="gelsy", check_finite=False
     )
-    return solution, int(rank)
+    assert found is not None
+    return found[0], int(found[2])
 
 
 def _column_norms(rows: Sequence[Rows], sizes: Sequence[int]) -> list[np.ndarray]:
@@ -126,8 +127,10 @@ def _compress(
             own[block.experts[0]].append(np.concatenate([scaled[0], block.rhs[:, None]], axis=1))
         else:
             result.append(Rows(block.experts, scaled, block.rhs))
-    stacks = [np.concatenate(parts) if parts else np.zeros((0, n + 1))
-              for parts, n in zip(own, sizes, strict=True)]
+    stacks = [
+        np.concatenate(parts) if parts else np.zeros((0, n + 1))
+        for parts, n in zip(own, sizes, strict=True)
+    ]
     for expert, factor in enumerate(_triangles(stacks)):
         if factor.shape[0]:
             result.append(Rows((expert,), (factor[:, :-1],), factor[:, -1]))
@@ -140,7 +143,9 @@ def _triangles(stacks: list[np.ndarray]) -> list[np.ndarray]:
     shapes = {s.shape for s in stacks if s.shape[0] > s.shape[1]}
     for shape in shapes:
         members = [k for k, s in enumerate(stacks) if s.shape == shape]
-        for k, factor in zip(members, triangle(np.stack([stacks[k] for k in members])), strict=True):
+        for k, factor in zip(
+            members, triangle(np.stack([stacks[k] for k in members])), strict=True
+        ):
             result[k] = factor
     return result
 

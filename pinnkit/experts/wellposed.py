@@ -27,9 +27,7 @@ def require_determined(system: System, linearisers: Mapping[str, Lineariser]) ->
     periodic = tuple(system.axes.index(a) for a in system.traits.periodic)
     basis = Chebyshev().sized(COARSE.get(len(system.axes), 150), Shape(len(system.axes), periodic))
     assert isinstance(basis, Tensor)
-    rows = collocate(
-        system, basis, Single().boxes(system.axes, system.domain.bounds), linearisers
-    )
+    rows = collocate(system, basis, Single().boxes(system.axes, system.domain.bounds), linearisers)
     null = _null_space(rows)
     if null.shape[0]:
         raise MethodError(_message(system, basis, null))

@@ -12,7 +12,7 @@ from pinnkit.compile import Residual, System
 from pinnkit.compile.terms import Term
 from pinnkit.derivatives.basis import linearise
 from pinnkit.errors import MethodError, OptionError
-from pinnkit.experts.families import Chebyshev, Family, Shape, Tried
+from pinnkit.experts.families import Chebyshev, Family, Shape
 from pinnkit.experts.mixture import Mixture
 from pinnkit.experts.ritz import End, Levels, SturmLiouville, rayleigh_ritz
 from pinnkit.methods.base import Method, Progress, Run
@@ -226,9 +226,7 @@ class _IntegratingFactor:
         return self.antiderivative(x) - self.antiderivative(self.start)
 
 
-def _end(
-    system: System, coefficients: Callable, edges: tuple[float, ...], side: int
-) -> End:
+def _end(system: System, coefficients: Callable, edges: tuple[float, ...], side: int) -> End:
     """The condition at the lower (0) or upper (1) end; natural where there is none."""
     axis = system.axes[0]
     if axis in system.traits.periodic:

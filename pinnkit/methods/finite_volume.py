@@ -27,7 +27,7 @@ def solve_divergence_form(
 
     coefficient, source, reaction: (n_1, .., n_d) at the nodes, faces of the box included;
     boundary: (n_1, .., n_d), used on the outermost nodes only. Returns u with the same shape.
-    Raises MethodError if a is not positive or the system is singular.
+    Raises MethodError if a is not positive everywhere.
     """
     if not np.all(coefficient > 0):
         raise MethodError(
@@ -106,11 +106,8 @@ def _solve_banded(
         solution = scipy.linalg.solveh_banded(
             bands, right.ravel(), lower=True, overwrite_ab=True, check_finite=False
         )
-    except np.linalg.LinAlgError as error:
-        raise MethodError(
-            "The finite-volume system is not positive definite; the reaction coefficient must "
-            "not be too negative. Use another classical method."
-        ) from error
+    except np.linalg.LinAlgError:  # indefinite: a negative reaction
+        return _solve_sparse(diagonal, couplings, right)
     return solution.reshape(diagonal.shape)
 
 

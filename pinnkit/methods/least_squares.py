@@ -64,7 +64,8 @@ class LeastSquares(Method):
     - `features`: number per expert; default: a ladder of growing bases, until the residual at
       points between the collocation points, relative to the fields, is below `tolerance`.
 
-    Every solution carries an error estimate: the difference between its two finest bases.
+    Every solution carries an error estimate: the difference between its two finest bases, or the
+    held-out residual where that is larger.
     """
 
     basis: Family | Basis = Chebyshev()
@@ -224,7 +225,8 @@ class _Ladder:
         estimate = None
         if others:
             nearest = min(others, key=lambda r: r.march.held)
-            estimate = _difference(self.system, mixture, _mixture(self.system, nearest))
+            difference = _difference(self.system, mixture, _mixture(self.system, nearest))
+            estimate = {name: max(e, best.march.held) for name, e in difference.items()}
         return Solution(
             self.system.problem,
             Experts(mixture),
@@ -251,7 +253,9 @@ class _Ladder:
             return Status(False, f"{what}: {mend}", interrupted)
         if march.held <= self.tolerance:
             return Status(True, f"converged: {what}", interrupted)
-        return Status(True, f"{what}; the tolerance {self.tolerance:.0e} was not reached", interrupted)
+        return Status(
+            True, f"{what}; the tolerance {self.tolerance:.0e} was not reached", interrupted
+        )
 
     def _history(self) -> dict[str, np.ndarray]:
         return {

@@ -149,8 +149,7 @@ class ProperModes:
         """Tabulated modes scaled by their standard deviations over the snapshots.
 
         nodes: coordinates per axis; snapshots: (samples, *grid, outputs), centred by the caller.
-        All outputs share one coefficient per mode only through their own column: the
-        decomposition is done for every output by itself.
+        Every output has its own decomposition. Where all snapshots vanish, the modes do exactly.
 
         Raises OptionError for more modes than snapshots.
         """
@@ -162,9 +161,9 @@ class ProperModes:
             )
         columns = []
         for c in range(outputs):
-            _, sigma, right = np.linalg.svd(
-                snapshots[..., c].reshape(count, -1), full_matrices=False
-            )
+            flat = snapshots[..., c].reshape(count, -1)
+            _, sigma, right = np.linalg.svd(flat, full_matrices=False)
+            right = right * flat.any(axis=0)  # exact zeros stay exact
             columns.append((sigma[:modes, None] * right[:modes]).T / np.sqrt(count))
         table = np.stack(columns, axis=-1).reshape(*grid, -1, outputs)
         return TabulatedModes(tuple(map(jnp.asarray, nodes)), jnp.asarray(table))

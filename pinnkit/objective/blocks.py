@@ -14,6 +14,7 @@ from pinnkit.compile.emit import Emitted
 from pinnkit.compile.system import Residual, System
 from pinnkit.compile.terms import DerivativePlan
 from pinnkit.derivatives.autodiff import term_values
+from pinnkit.errors import GeometryError
 from pinnkit.geometry.sampling import child_seed, shares
 from pinnkit.objective.scaling import residual_scale
 
@@ -146,8 +147,8 @@ def integral_block(system: System, residual: Residual, nodes: int) -> IntegralBl
     datum = np.broadcast_to(np.asarray(datum, float), weights.shape)
     value = datum[np.unique(row, return_index=True)[1]]
     scale = residual_scale(system, residual, points)
-    arrays = [jnp.asarray(a) for a in (points, weights, row, value)]
-    return IntegralBlock(*arrays, residual, system, scale)
+    where, share, node, equals = (jnp.asarray(a) for a in (points, weights, row, value))
+    return IntegralBlock(where, share, node, equals, residual, system, scale)
 
 
 def _time_weights(
@@ -165,8 +166,7 @@ def _time_weights(
 
 
 def _normals(region: Any, points: np.ndarray) -> np.ndarray | None:
-    from pinnkit.errors import GeometryError
-
+    """Outward normals, or None where the region is no boundary in space."""
     try:
         return region.normals(points)
     except GeometryError:

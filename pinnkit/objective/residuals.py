@@ -158,20 +158,7 @@ def residual_objective(
     `points` are drawn for the equations in every batch, a quarter as many for each group of soft
     conditions, whose mean squares count `condition_weight` times.
     """
-    pool = 16 * points
-    groups: dict[tuple[bool, tuple[str, ...]], list[Residual]] = {}
-    for residual in (*system.equations, *soft):
-        if residual.kind in (Kind.EQUATION, Kind.BOUNDARY, Kind.INITIAL):
-            groups.setdefault((residual.kind is Kind.EQUATION, residual.regions), []).append(
-                residual
-            )
-    made = {
-        group: block(
-            system, members, points if group[0] else max(points // 4, 64),
-            pool if group[0] else pool // 4, child_seed(seed, index),
-        )
-        for index, (group, members) in enumerate(groups.items())
-    }  # fmt: skip
+    made = _blocks(system, soft, points, seed)
     conditions = [b for (equation, _), b in made.items() if not equation]
     conditions += [observed_block(system, r) for r in soft if r.kind is Kind.OBSERVED]
     return ResidualObjective(
@@ -186,3 +173,20 @@ def residual_objective(
         time=None if system.time is None else system.axes.index(system.time),
         adaptive=adaptive,
     )
+
+
+Group = tuple[bool, tuple[str, ...]]
+
+
+def _blocks(system: System, soft: Sequence[Residual], points: int, seed: int) -> dict[Group, Block]:
+    """One block per set of regions, equations apart from conditions."""
+    groups: dict[Group, list[Residual]] = {}
+    for residual in (*system.equations, *soft):
+        if residual.kind in (Kind.EQUATION, Kind.BOUNDARY, Kind.INITIAL):
+            group = (residual.kind is Kind.EQUATION, residual.regions)
+            groups.setdefault(group, []).append(residual)
+    made: dict[Group, Block] = {}
+    for index, (group, members) in enumerate(groups.items()):
+        count = points if group[0] else max(points // 4, 64)
+        made[group] = block(system, members, count, 16 * count, child_seed(seed, index))
+    return made

@@ -53,7 +53,7 @@ def load(path: Path, template: Any) -> Any:
     """
     expected, structure = jax.tree.flatten(template)
     with _open(path) as file:
-        group = file.get("leaves", {})
+        group: Any = file.get("leaves", {})
         leaves = [np.asarray(group[name]) for name in sorted(group)]
     same = len(leaves) == len(expected) and all(
         a.shape == tuple(b.shape) and a.dtype == b.dtype

@@ -217,9 +217,11 @@ class _Fit:
 
     def result(self, reason: str, finished: bool) -> FitResult:
         """The outcome, after a last look at the present parameters."""
-        state = self.carry.state if self.carry is not None else None
-        if state is not None and not state.x.is_deleted() and self.recorded != int(self.carry.step):
-            self.record()
+        state = None
+        if self.carry is not None:
+            state = self.carry.state
+            if not state.x.is_deleted() and self.recorded != int(self.carry.step):
+                self.record()
         names = list(dict.fromkeys(name for row in self.rows for name in row))
         history = {name: np.array([row.get(name, np.nan) for row in self.rows]) for name in names}
         return FitResult(

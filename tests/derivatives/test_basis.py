@@ -40,8 +40,11 @@ def burgers():
 def setting():
     basis = RandomSine.draw(12, (2.0, 3.0), 1)
     half = np.tile([[0.25, 0.5]], (9, 1))
-    return basis, RNG.uniform(-1, 1, (9, 2)), half, RNG.normal(size=(9, 1, 12)) * 0 + RNG.normal(
-        size=12
+    return (
+        basis,
+        RNG.uniform(-1, 1, (9, 2)),
+        half,
+        RNG.normal(size=(9, 1, 12)) * 0 + RNG.normal(size=12),
     )
 
 

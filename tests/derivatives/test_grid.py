@@ -23,7 +23,11 @@ def grid():
 
 
 def wave(t, x, y):
-    return jnp.exp(jnp.sin(jnp.pi * x + t)) * jnp.cos(2 * y)
+    return np.exp(np.sin(np.pi * x + t)) * np.cos(2 * y)
+
+
+def wave_jax(q):
+    return (jnp.exp(jnp.sin(jnp.pi * q[1] + q[0])) * jnp.cos(2 * q[2]))[None]
 
 
 def plan(*orders):
@@ -34,11 +38,11 @@ def test_terms_agree_with_automatic_differentiation():
     provider = GridProvider(grid())
     z = provider.coordinates()
     wanted = plan((0, 0, 0), (1, 0, 0), (0, 2, 0), (0, 1, 1), (1, 0, 2), (0, 0, 1))
-    found = provider.terms({"u": wave(**z)}, wanted)
+    found = jax.jit(lambda u: provider.terms({"u": u}, wanted))(wave(**z))
     assert set(found) == set(wanted.terms)
     index = (11, 5, 7)
     point = jnp.asarray([z[a][index] for a in AXES])
-    exact = term_values(lambda q: wave(*q)[None], ("u",), wanted, point)
+    exact = jax.jit(lambda p: term_values(wave_jax, ("u",), wanted, p))(point)
     for term, values in found.items():
         assert values.shape == provider.shape
         assert float(values[index]) == pytest.approx(float(exact[term]), abs=2e-6), str(term)
@@ -61,8 +65,8 @@ def test_leading_dimensions_are_batches():
     provider = GridProvider(grid())
     one = wave(**provider.coordinates())
     wanted = plan((0, 1, 1))
-    both = provider.terms({"u": jnp.stack([one, 2 * one])}, wanted)[wanted.terms[0]]
-    alone = provider.terms({"u": one}, wanted)[wanted.terms[0]]
+    take = jax.jit(lambda u: provider.terms({"u": u}, wanted)[wanted.terms[0]])
+    both, alone = take(np.stack([one, 2 * one])), take(one)
     np.testing.assert_allclose(both, np.stack([alone, 2 * alone]), rtol=1e-9, atol=1e-9)
 
 
@@ -76,36 +80,38 @@ def test_quadrature_of_all_kinds():
 
 def test_interpolation_is_exact_for_resolved_fields():
     provider = GridProvider(grid())
-    data = wave(**provider.coordinates())[None]
+    data = jnp.asarray(wave(**provider.coordinates()))[None]
     points = np.random.default_rng(0).uniform((0, -3, 0), (1, 3, 2), (500, 3))
-    found = jax.jit(lambda d, q: interpolate(provider.axes, d, q))(data, jnp.asarray(points))
+    at = jax.jit(lambda q: interpolate(provider.axes, data, q))
+    found = at(jnp.asarray(points))
     np.testing.assert_allclose(found[:, 0], wave(*points.T), atol=1e-9)
     nodes = np.stack([provider.coordinates()[a][::8, ::8, ::7].ravel() for a in AXES], axis=1)
-    at_nodes = interpolate(provider.axes, data, jnp.asarray(nodes))
-    np.testing.assert_allclose(at_nodes[:, 0], data[0, ::8, ::8, ::7].ravel(), atol=1e-13)
+    at_nodes = at(jnp.asarray(np.resize(nodes, points.shape)))[: len(nodes), 0]
+    np.testing.assert_allclose(at_nodes, data[0, ::8, ::8, ::7].ravel(), atol=1e-13)
 
 
 def test_uniform_axis_has_the_order_of_its_windows():
     def error(n):
         axis = UniformAxis("t", 0.0, 2.0, n, accuracy=4)
-        t = np.linspace(0.0, 2.0, 301)
+        t = np.linspace(0.5, 1.5, 301)
         return np.abs(axis.interpolation_matrix(t) @ np.sin(3 * axis.nodes) - np.sin(3 * t)).max()
 
-    assert np.log2(error(21) / error(41)) == pytest.approx(6, abs=0.4)
+    assert np.log2(error(21) / error(41)) == pytest.approx(6, abs=0.2)
 
 
-def test_interpolant_may_be_differentiated_also_at_nodes_and_ends():
-    axes = (ChebyshevAxis("x", -1.0, 2.0, 40), FourierAxis("y", 0.0, 1.0, 32))
+@pytest.mark.parametrize(
+    "axis,places",
+    [(ChebyshevAxis("x", -1.0, 2.0, 24), (-1.0, 2.0, 0.3)), (FourierAxis("x", 0.0, 3.0, 24), (0, 1))],
+)
+def test_interpolant_may_be_differentiated_also_at_nodes_and_ends(axis, places):
+    def f(x):
+        return jnp.sin(2 * jnp.pi * x / 3)
 
-    def f(x, y):
-        return jnp.exp(jnp.sin(2 * x)) * jnp.cos(2 * jnp.pi * y)
-
-    z = GridProvider(axes).coordinates()
-    data = f(z["x"], z["y"])[None]
-    hessian = jax.jit(jax.hessian(lambda q: interpolate(axes, data, q[None])[0, 0]))
-    exact = jax.jit(jax.hessian(lambda q: f(q[0], q[1])))
-    for q in ([-1.0, 0.0], [2.0, 0.25], [axes[0].nodes[7], 0.5], [0.3, 0.77]):
-        np.testing.assert_allclose(hessian(jnp.array(q)), exact(jnp.array(q)), atol=1e-5)
+    data = f(jnp.asarray(axis.nodes))[None]
+    curvature = jax.jit(jax.grad(jax.grad(lambda x: interpolate((axis,), data, x[None, None])[0, 0])))
+    for x in (*places, axis.nodes[7]):
+        exact = -((2 * np.pi / 3) ** 2) * f(x)
+        assert float(curvature(jnp.asarray(float(x)))) == pytest.approx(float(exact), abs=1e-7)
 
 
 def test_wrong_shapes_and_names_are_refused():

@@ -1,5 +1,7 @@
 """Finite differences: fitted orders, exactness on polynomials, errors in words."""
 
+from fractions import Fraction
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,26 +16,53 @@ pytestmark = pytest.mark.usefixtures("x64")
 
 
 def exact(x, order):
-    """Derivatives of exp(sin x) would do; this one has them in closed form."""
-    return 2.0**order * jnp.sin(2 * x + 0.3 + order * jnp.pi / 2)
+    return 8.0**order * np.sin(8 * x + 0.3 + order * np.pi / 2)
 
 
-def errors(n, order, accuracy):
+def inner_error(n, order, accuracy):
     x = np.linspace(0, 2, n)
-    found = stencil.derivative(exact(x, 0), 0, order, x[1] - x[0], accuracy)
-    return np.abs(np.asarray(found - exact(x, order)))
+    found = stencil.derivative(jnp.asarray(exact(x, 0)), 0, order, x[1] - x[0], accuracy)
+    quarter = n // 4
+    return np.abs(found - exact(x, order))[quarter:-quarter].max()
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 @pytest.mark.parametrize("accuracy", [2, 4, 6])
-def test_fitted_order_inside_and_at_ends(order, accuracy):
-    sizes = {2: (161, 321), 4: (81, 161), 6: (31, 61)}[accuracy]
-    coarse, fine = (errors(n, order, accuracy) for n in sizes)
-    inner = np.log2(coarse[20:-20].max() / fine[40:-40].max()) if accuracy < 6 else (
-        np.log2(coarse[12:-12].max() / fine[24:-24].max()))
-    ends = np.log2(max(coarse[0], coarse[-1]) / max(fine[0], fine[-1]))
-    assert abs(inner - accuracy) < 0.2
-    assert abs(ends - accuracy) < 0.35 if order >= 3 else abs(ends - accuracy) < 0.2
+def test_fitted_order_inside(order, accuracy):
+    n = 61 if accuracy == 6 else 81
+    ratio = inner_error(n, order, accuracy) / inner_error(2 * n - 1, order, accuracy)
+    assert np.log2(ratio) == pytest.approx(accuracy, abs=0.2)
+
+
+def end_error(h, order, accuracy):
+    """Error of the one-sided rows at the end node, in extended precision."""
+    offsets = tuple(range(order + accuracy))
+    rational = [Fraction(w).limit_denominator(10**6) for w in stencil.weights(offsets, order)]
+    weights = np.array([np.longdouble(w.numerator) / w.denominator for w in rational])
+    phases = np.linspace(0, np.pi, 20, dtype=np.longdouble)
+    values = np.sin(phases[:, None] + np.arange(len(offsets)) * np.longdouble(h))
+    return np.abs(values @ weights / h**order - np.sin(phases + order * np.pi / 2)).max()
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+@pytest.mark.parametrize("accuracy", [2, 4, 6])
+def test_fitted_order_at_ends(order, accuracy):
+    h = np.longdouble(0.08 if accuracy == 6 else 0.04 if accuracy == 4 else 0.02)
+    ratio = end_error(h, order, accuracy) / end_error(h / 2, order, accuracy)
+    assert np.log2(ratio) == pytest.approx(accuracy, abs=0.2)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+@pytest.mark.parametrize("accuracy", [2, 4, 6])
+def test_ends_use_the_one_sided_rows(order, accuracy):
+    width = order + accuracy
+    values = np.random.default_rng(order).normal(size=2 * width)
+    found = stencil.derivative(jnp.asarray(values), 0, order, 1.0, accuracy)
+    for i in range(stencil.half_width(order, accuracy)):
+        row = stencil.weights(tuple(np.arange(width) - i), order)
+        assert float(found[i]) == pytest.approx(row @ values[:width], rel=1e-9, abs=1e-9)
+        mirrored = (-1) ** order * row @ values[::-1][:width]
+        assert float(found[-1 - i]) == pytest.approx(mirrored, rel=1e-9, abs=1e-9)
 
 
 @settings(max_examples=25, deadline=None)

@@ -75,8 +75,10 @@ def test_numpy_and_jax_compute_the_same_features(name):
 @settings(max_examples=60, deadline=None)
 def test_chebyshev_columns_are_derivatives_of_chebyshev_polynomials(k, order, x):
     column = ChebyshevTensor((12,)).features(np.array([[x]]), (order,))[0, k]
-    wanted = np.polynomial.chebyshev.Chebyshev.basis(k).deriv(order)(x) if order else np.cos(
-        k * np.arccos(x)
+    wanted = (
+        np.polynomial.chebyshev.Chebyshev.basis(k).deriv(order)(x)
+        if order
+        else np.cos(k * np.arccos(x))
     )
     assert column == pytest.approx(wanted, rel=1e-9, abs=1e-7)
 

@@ -30,7 +30,8 @@ def test_blocks_cover_the_domain_and_share_the_faces_of_a_lattice(nx, ny):
 
 def test_partly_shared_faces_are_found_with_their_common_part():
     boxes = Boxes(
-        np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 0.4]]), np.array([[1.0, 1.0], [2.0, 0.4], [2.0, 1.0]])
+        np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 0.4]]),
+        np.array([[1.0, 1.0], [2.0, 0.4], [2.0, 1.0]]),
     )
     faces = {(f.left, f.right): (f.lower, f.upper) for f in boxes.interfaces()}
     assert faces[0, 1] == ((1.0, 0.0), (1.0, 0.4))

@@ -37,8 +37,13 @@ def test_it_finds_roots_of_an_equation_without_source_in_few_steps():
 
 
 def test_a_linear_problem_is_solved_once():
-    found = newton(scalar(lambda c: 3.0 * c - 6.0, lambda c: 3.0 + 0 * c), solve, values,
-                   np.zeros(1), is_linear=True)
+    found = newton(
+        scalar(lambda c: 3.0 * c - 6.0, lambda c: 3.0 + 0 * c),
+        solve,
+        values,
+        np.zeros(1),
+        is_linear=True,
+    )
     assert found.iterations == 1
     assert found.coefficients[0] == pytest.approx(2.0)
 

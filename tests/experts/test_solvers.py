@@ -14,8 +14,10 @@ pytestmark = pytest.mark.usefixtures("x64")
 def strip(count: int, size: int, ring: bool = False, seed: int = 0) -> list[Rows]:
     """Random rows of `count` experts in a row, each joined to the next."""
     rng = np.random.default_rng(seed)
-    rows = [Rows((k,), (rng.normal(size=(3 * size, size)),), rng.normal(size=3 * size))
-            for k in range(count)]
+    rows = [
+        Rows((k,), (rng.normal(size=(3 * size, size)),), rng.normal(size=3 * size))
+        for k in range(count)
+    ]
     ends = [(k, k + 1) for k in range(count - 1)] + ([(count - 1, 0)] if ring else [])
     for pair in ends:
         blocks = tuple(rng.normal(size=(4, size)) for _ in pair)
@@ -82,7 +84,9 @@ def test_jax_and_scipy_agree():
     device = solvers.triangle(jnp.asarray(matrix))
     np.testing.assert_allclose(np.abs(host), np.abs(device), atol=1e-12)
     np.testing.assert_allclose(
-        ridge_solve(matrix[0], rhs), ridge_solve(jnp.asarray(matrix[0]), jnp.asarray(rhs)), atol=1e-12
+        ridge_solve(matrix[0], rhs),
+        ridge_solve(jnp.asarray(matrix[0]), jnp.asarray(rhs)),
+        atol=1e-12,
     )
 
 

@@ -1,11 +1,11 @@
 """Levels of wells against transcendental equations, and Sturm-Liouville forms against theory."""
 
+import jax
 import numpy as np
 import pytest
 import sympy as sp
 from scipy.optimize import brentq
 
-import jax
 from pinnkit.compile import compile_problem
 from pinnkit.errors import MethodError, OptionError
 from pinnkit.geometry import Box
@@ -17,8 +17,9 @@ from pinnkit.spec.symbols import coordinates, eigenvalue, field, parameter
 
 pytestmark = pytest.mark.usefixtures("x64")
 
-X, E = coordinates("x")[0] if isinstance(coordinates("x"), tuple) else coordinates("x"), eigenvalue(
-    "E"
+X, E = (
+    coordinates("x")[0] if isinstance(coordinates("x"), tuple) else coordinates("x"),
+    eigenvalue("E"),
 )
 PSI = field("psi", X)
 D = PSI.diff(X)
@@ -27,7 +28,9 @@ D2 = PSI.diff(X, 2)
 
 def problem(equation, low, high, conditions=None):
     walls = [Dirichlet(PSI, 0)] if conditions is None else conditions
-    return Problem(name="levels", domain=Box(x=(low, high)), conditions=[Equation(equation), *walls])
+    return Problem(
+        name="levels", domain=Box(x=(low, high)), conditions=[Equation(equation), *walls]
+    )
 
 
 def schroedinger(potential, low, high):

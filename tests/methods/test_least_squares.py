@@ -108,10 +108,14 @@ def test_neumann_robin_and_value_on_different_faces():
 def test_graded_experts_join_with_the_order_of_the_equation():
     """u'''' = f with a sharp bump: C0 to C3 between seven experts."""
     u, exact = field("u", X), sp.exp(-200 * X**2)
-    ends = [Dirichlet(u, exact), Neumann(u, exact.diff(X), on="x+"),
-            Neumann(u, -exact.diff(X), on="x-")]
+    ends = [
+        Dirichlet(u, exact),
+        Neumann(u, exact.diff(X), on="x+"),
+        Neumann(u, -exact.diff(X), on="x-"),
+    ]
     posed = Problem(
-        name="beam", domain=Box(x=(-1, 1)),
+        name="beam",
+        domain=Box(x=(-1, 1)),
         conditions=[Equation(sp.Eq(u.diff(X, 4), exact.diff(X, 4))), *ends],
     )
     edges = (-1, -0.4, -0.2, -0.05, 0.05, 0.2, 0.4, 1)
@@ -129,9 +133,12 @@ def test_three_dimensions():
     exact = sp.sin(PI * X) * sp.sin(PI * Y) * sp.exp(Z)
     source = sum(exact.diff(a, 2) for a in (X, Y, Z))
     posed = Problem(
-        name="cube", domain=Box(x=(0, 1), y=(0, 1), z=(0, 1)),
-        conditions=[Equation(sp.Eq(sum(u.diff(a, 2) for a in (X, Y, Z)), source)),
-                    Dirichlet(u, exact)],
+        name="cube",
+        domain=Box(x=(0, 1), y=(0, 1), z=(0, 1)),
+        conditions=[
+            Equation(sp.Eq(sum(u.diff(a, 2) for a in (X, Y, Z)), source)),
+            Dirichlet(u, exact),
+        ],
     )
     assert error(run(posed, LeastSquares(tolerance=1e-4)), exact, n=11) <= 1e-6
 
@@ -139,9 +146,13 @@ def test_three_dimensions():
 def heat():
     u = field("u", T, X)
     return Problem(
-        name="heat", domain=Box(t=(0, 1), x=(0, 1), time="t"),
-        conditions=[Equation(sp.Eq(u.diff(T), u.diff(X, 2) / PI**2)),
-                    Initial(u, sp.sin(PI * X)), Dirichlet(u, 0)],
+        name="heat",
+        domain=Box(t=(0, 1), x=(0, 1), time="t"),
+        conditions=[
+            Equation(sp.Eq(u.diff(T), u.diff(X, 2) / PI**2)),
+            Initial(u, sp.sin(PI * X)),
+            Dirichlet(u, 0),
+        ],
     ), sp.exp(-T) * sp.sin(PI * X)
 
 
@@ -156,9 +167,14 @@ def test_heat_in_slabs(slabs):
 def test_waves_hand_over_value_and_velocity():
     u, exact = field("u", T, X), sp.cos(2 * PI * T) * sp.sin(PI * X)
     posed = Problem(
-        name="wave", domain=Box(t=(0, 2), x=(0, 1), time="t"),
-        conditions=[Equation(sp.Eq(u.diff(T, 2), 4 * u.diff(X, 2))), Initial(u, exact.subs(T, 0)),
-                    Initial(u.diff(T), 0), Dirichlet(u, 0)],
+        name="wave",
+        domain=Box(t=(0, 2), x=(0, 1), time="t"),
+        conditions=[
+            Equation(sp.Eq(u.diff(T, 2), 4 * u.diff(X, 2))),
+            Initial(u, exact.subs(T, 0)),
+            Initial(u.diff(T), 0),
+            Dirichlet(u, 0),
+        ],
     )
     assert error(run(posed, LeastSquares(slabs=4)), exact) <= 1e-8
 
@@ -167,7 +183,7 @@ def test_waves_hand_over_value_and_velocity():
     "method",
     [
         LeastSquares(tolerance=1e-6),
-        LeastSquares(basis=Sine(features=350, scale=(4.0, 14.0)), slabs=2),
+        LeastSquares(basis=Sine(features=500, scale=(4.0, 40.0)), slabs=4),
         LeastSquares(layout=Blocks(x=3), tolerance=1e-6),
     ],
     ids=["fourier", "sine", "joined ends"],
@@ -175,12 +191,16 @@ def test_waves_hand_over_value_and_velocity():
 def test_periodic_advection(method):
     u, exact = field("u", T, X), sp.exp(sp.sin(X - 3 * T))
     posed = Problem(
-        name="advection", domain=Box(t=(0, 1), x=(0, 2 * PI), time="t"),
-        conditions=[Equation(u.diff(T) + 3 * u.diff(X)), Initial(u, sp.exp(sp.sin(X))),
-                    Periodic("x")],
+        name="advection",
+        domain=Box(t=(0, 1), x=(0, 2 * PI), time="t"),
+        conditions=[
+            Equation(u.diff(T) + 3 * u.diff(X)),
+            Initial(u, sp.exp(sp.sin(X))),
+            Periodic("x"),
+        ],
     )
     solution = run(posed, method)
-    assert error(solution, exact) <= 1e-5
+    assert error(solution, exact) <= min(1e-4, solution.error_estimate["u"])
     ends = [solution(t=0.7, x=x)["u"] for x in (0.0, 2 * np.pi)]
     assert abs(float(ends[0] - ends[1])) <= 1e-6
 
@@ -189,9 +209,12 @@ def test_nonlinear_poisson_by_newton():
     u, exact = field("u", X, Y), sp.sin(PI * X) * sp.cos(Y)
     source = exact.diff(X, 2) + exact.diff(Y, 2) - sp.exp(exact)
     posed = Problem(
-        name="bratu", domain=Box(x=(0, 1), y=(0, 1)),
-        conditions=[Equation(sp.Eq(u.diff(X, 2) + u.diff(Y, 2) - sp.exp(u), source)),
-                    Dirichlet(u, exact)],
+        name="bratu",
+        domain=Box(x=(0, 1), y=(0, 1)),
+        conditions=[
+            Equation(sp.Eq(u.diff(X, 2) + u.diff(Y, 2) - sp.exp(u), source)),
+            Dirichlet(u, exact),
+        ],
     )
     solution = run(posed)
     assert error(solution, exact) <= 1e-10
@@ -212,9 +235,13 @@ def cole_hopf(t, x, nu=0.01 / np.pi):
 def burgers():
     u, nu = field("u", T, X), parameter("nu", 0.01 / np.pi)
     return Problem(
-        name="burgers", domain=Box(t=(0, 1), x=(-1, 1), time="t"),
-        conditions=[Equation(sp.Eq(u.diff(T) + u * u.diff(X), nu * u.diff(X, 2))),
-                    Initial(u, -sp.sin(PI * X)), Dirichlet(u, 0)],
+        name="burgers",
+        domain=Box(t=(0, 1), x=(-1, 1), time="t"),
+        conditions=[
+            Equation(sp.Eq(u.diff(T) + u * u.diff(X), nu * u.diff(X, 2))),
+            Initial(u, -sp.sin(PI * X)),
+            Dirichlet(u, 0),
+        ],
     )
 
 
@@ -249,8 +276,11 @@ def test_a_system_with_a_gauge():
         return Equation(sp.Eq(left, pe.diff(axis) - we.diff(X, 2) - we.diff(Y, 2)), name=str(axis))
 
     conditions = [
-        momentum(u, X, ue), momentum(v, Y, ve), Equation(u.diff(X) + v.diff(Y), name="mass"),
-        Dirichlet(u, 0), Dirichlet(v, 0),
+        momentum(u, X, ue),
+        momentum(v, Y, ve),
+        Equation(u.diff(X) + v.diff(Y), name="mass"),
+        Dirichlet(u, 0),
+        Dirichlet(v, 0),
     ]
     domain = Box(x=(0, 1), y=(0, 1))
     with pytest.raises(MethodError, match="'p' only up to a constant. Add Integral"):
@@ -270,20 +300,26 @@ def test_pure_neumann_with_a_mean_value_on_several_experts():
 def test_observed_values_replace_missing_conditions():
     u, exact = field("u", X), sp.sin(3 * X)
     posed = Problem(
-        name="observed", domain=Box(x=(0, 1)),
-        conditions=[Equation(u.diff(X, 2) + 9 * u),
-                    Observed(u, at={"x": np.array([0.8, 0.2])}, values=np.sin([2.4, 0.6]))],
+        name="observed",
+        domain=Box(x=(0, 1)),
+        conditions=[
+            Equation(u.diff(X, 2) + 9 * u),
+            Observed(u, at={"x": np.array([0.8, 0.2])}, values=np.sin([2.4, 0.6])),
+        ],
     )
     assert error(run(posed, LeastSquares(layout=Blocks(x=2))), exact) <= 1e-10
 
 
 def test_a_kink_in_the_source_splits_the_layout():
     u = field("u", X)
-    source = sp.Piecewise((1, X < sp.Rational(3, 10)), (0, True))
-    posed = Problem(name="kink", domain=Box(x=(0, 1)),
-                    conditions=[Equation(sp.Eq(u.diff(X, 2), source)), Dirichlet(u, 0)])
+    source = sp.Piecewise((1, sp.Lt(X, sp.Rational(3, 10))), (0, True))
+    posed = Problem(
+        name="kink",
+        domain=Box(x=(0, 1)),
+        conditions=[Equation(sp.Eq(u.diff(X, 2), source)), Dirichlet(u, 0)],
+    )
     slope = -0.3 + 0.3**2 / 2
-    exact = sp.Piecewise((X**2 / 2 + slope * X, X < 0.3), ((0.3 + slope) * (X - 1), True))
+    exact = sp.Piecewise((X**2 / 2 + slope * X, sp.Lt(X, 0.3)), ((0.3 + slope) * (X - 1), True))
     solution = run(posed)
     assert solution.stats["experts"] == 2
     assert error(solution, exact) <= 1e-12
@@ -307,7 +343,9 @@ def test_the_solution_satisfies_the_compiled_residual_under_autodiff():
     (residual,) = system.equations
 
     def at(point):
-        values = term_values(lambda z: solution.evaluator(z[None, :])[0], ("u",), residual.plan, point)
+        values = term_values(
+            lambda z: solution.evaluator(z[None, :])[0], ("u",), residual.plan, point
+        )
         return residual.fn(values, {"t": point[0], "x": point[1]}, system.parameters)
 
     points = np.random.default_rng(0).uniform(0.01, 0.99, (20, 2))
@@ -317,7 +355,8 @@ def test_the_solution_satisfies_the_compiled_residual_under_autodiff():
 def test_contradicting_conditions_are_not_a_success():
     u = field("u", X)
     posed = Problem(
-        name="contradiction", domain=Box(x=(0, 1)),
+        name="contradiction",
+        domain=Box(x=(0, 1)),
         conditions=[Equation(u.diff(X, 2)), Dirichlet(u, 0), Integral(u, 1)],
     )
     solution = run(posed, seconds=5)
@@ -341,16 +380,34 @@ def test_options_out_of_range_are_refused(change, message):
 def test_what_it_cannot_solve_is_said():
     u, e = field("u", X), eigenvalue("E")
     domain = Box(x=(0, 1))
-    levels = Problem(name="a", domain=domain, conditions=[Equation(u.diff(X, 2) + e * u),
-                                                          Dirichlet(u, 0)])
+    levels = Problem(
+        name="a", domain=domain, conditions=[Equation(u.diff(X, 2) + e * u), Dirichlet(u, 0)]
+    )
     assert "use Eigen()" in LeastSquares().supports(compile_problem(levels))
     steady, _ = poisson()
     assert "no time axis" in LeastSquares(slabs=2).supports(compile_problem(steady))
-    stiff = sp.Piecewise((1, X < sp.Rational(1, 2)), (5, True))
-    layered = Problem(name="b", domain=domain, conditions=[Equation(stiff * u.diff(X, 2) - 1),
-                                                           Dirichlet(u, 0)])
+    stiff = sp.Piecewise((1, sp.Lt(X, sp.Rational(1, 2))), (5, True))
+    layered = Problem(
+        name="b", domain=domain, conditions=[Equation(stiff * u.diff(X, 2) - 1), Dirichlet(u, 0)]
+    )
     assert "highest derivative jumps" in LeastSquares().supports(compile_problem(layered))
     with pytest.raises(OptionError, match="Begin and end with the domain's bounds"):
         run(heat()[0], LeastSquares(slabs=(0, 0.5)))
     with pytest.raises(OptionError, match="Chebyshev.*2 axes"):
         run(steady, LeastSquares(basis=Chebyshev(degree=(4, 4, 4))))
+
+
+def test_a_scale_too_small_shows_in_the_error_estimate():
+    """Four waves per period cannot hold exp(sin x), whatever the number of features."""
+    u, exact = field("u", T, X), sp.exp(sp.sin(X - 3 * T))
+    posed = Problem(
+        name="advection",
+        domain=Box(t=(0, 1), x=(0, 2 * PI), time="t"),
+        conditions=[
+            Equation(u.diff(T) + 3 * u.diff(X)),
+            Initial(u, sp.exp(sp.sin(X))),
+            Periodic("x"),
+        ],
+    )
+    solution = run(posed, LeastSquares(basis=Sine(features=200, scale=(4.0, 14.0)), slabs=2))
+    assert error(solution, exact) <= solution.error_estimate["u"]

@@ -25,8 +25,8 @@ def test_many_points_equal_one_point_at_a_time(key, branch, trunk):
     network = architecture.build(1, (13,), NODES, snapshots(), key=key)
     functions = jax.random.normal(key, (4, 1, 13))
     points = jax.random.uniform(key, (6, 2))
-    fast = jax.vmap(network.at, (0, None))(functions, points)
-    slow = jax.vmap(lambda f: jax.vmap(lambda z: network(f, z))(points))(functions)
+    fast = jax.jit(jax.vmap(network.at, (0, None)))(functions, points)
+    slow = jax.jit(jax.vmap(lambda f: jax.vmap(lambda z: network(f, z))(points)))(functions)
     assert fast.shape == (4, 6, 2)
     assert jnp.allclose(fast, slow, atol=1e-5)
 

@@ -23,7 +23,7 @@ def test_the_formula_by_numpy(x64, key):
     np.testing.assert_allclose(net(jnp.asarray(z)), expected, rtol=1e-14)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(width=st.integers(1, 9), depth=st.integers(1, 4), d=st.integers(1, 3), c=st.integers(1, 4))
 def test_shapes_and_number_of_parameters(width, depth, d, c):
     net = MLP(width, depth).build(d, c, key=jax.random.key(1))
