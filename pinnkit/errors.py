@@ -13,7 +13,7 @@ class GeometryError(PinnkitError):
     """A domain, region or mesh is empty, unknown or malformed."""
 
 
-class UnsupportedTerm(PinnkitError):  # noqa: N818  (reads as what it says)
+class UnsupportedTerm(PinnkitError):
     """An expression or derivative that the compiler or a provider cannot represent exactly."""
 
 

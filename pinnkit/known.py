@@ -19,6 +19,7 @@ from pinnkit.nn.mgno import (
     Prolongation,
     Smoothing,
     Stencil,
+    Transfer,
     VCycle,
 )
 from pinnkit.nn.mlp import MLPNetwork
@@ -47,6 +48,7 @@ OPERATORS = (
     Smoothing,
     Prolongation,
     Stencil,
+    Transfer,
 )
 LAYERS = (eqx.nn.Linear, eqx.nn.Conv, eqx.nn.ConvTranspose)
 

@@ -7,6 +7,7 @@ import datetime
 import importlib.metadata
 import platform
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from pinnkit.compile import System, compile_problem
 from pinnkit.errors import MethodError
 from pinnkit.interrupt import on_interrupt
 from pinnkit.methods.base import Method, Progress, Run
-from pinnkit.methods.choose import choose
+from pinnkit.methods.choose import candidates
 from pinnkit.solution import Solution
 from pinnkit.spec.problem import Problem
 
@@ -36,7 +37,7 @@ def solve(
     """Solve a problem.
 
     - `method`: for example `PINN()`, `LeastSquares()`, `Lines()`; without one, a default is
-      chosen from the problem's traits and printed.
+      chosen from the problem's traits and printed; should it not converge, the next best follows.
     - `key`: the seed of everything random; two runs with one key are equal.
     - `seconds`: budget of wall-clock time; the best result so far is returned when it is spent.
     - `precision`: "float64" or "float32".
@@ -49,31 +50,65 @@ def solve(
     options out of range.
     """
     system = compile_problem(problem)
-    if method is None:
-        method, why = choose(system)
-        if not quiet:
-            print(f"pinnkit: {problem.name} is {system.traits.describe()}", file=sys.stderr)
-            print(f"pinnkit: solving by {method.name}, {why}", file=sys.stderr)
+    announce = _silent if quiet else _print
+    started = time.monotonic()
+    if method is not None:
+        choices = [(method, "")]
+        _refuse_unsupported(system, method)
+    else:
+        choices = candidates(system)
+        announce(f"{problem.name} is {system.traits.describe()}")
+    solution: Solution | None = None
+    with precision_module.scope(precision), on_interrupt() as interrupted:
+        for chosen, why in choices:
+            left = None if seconds is None else seconds - (time.monotonic() - started)
+            if solution is not None:
+                if left is not None and left <= 0:
+                    break
+                announce(f"not solved: {solution.status.reason}")
+            if why:
+                announce(f"solving by {chosen.name}, {why}")
+            run = Run(
+                jax.random.key(key),
+                left,
+                precision,
+                report=_unheard if report is None else report,
+                interrupted=interrupted,
+                checkpoint=None if checkpoint is None else Path(checkpoint),
+            )
+            solution = _finished(system, chosen, run, key)
+            if solution.status.ok or solution.status.interrupted:
+                break
+    assert solution is not None
+    return solution
+
+
+def _finished(system: System, method: Method, run: Run, key: int) -> Solution:
+    solution = method.run(system, run)
+    stats = {"wall_s": run.elapsed, **solution.stats}
+    made = {**provenance(system, method, key), **solution.provenance}
+    return dataclasses.replace(solution, stats=stats, provenance=made, precision=run.precision)
+
+
+def _refuse_unsupported(system: System, method: Method) -> None:
     reason = method.supports(system)
     if reason is not None:
         raise MethodError(
-            f"{method.name} cannot solve '{problem.name}': {reason}. "
+            f"{method.name} cannot solve '{system.problem.name}': {reason}. "
             "Choose another method, or none for the default."
         )
-    with precision_module.scope(precision), on_interrupt() as interrupted:
-        options = {} if report is None else {"report": report}
-        run = Run(
-            jax.random.key(key),
-            seconds,
-            precision,
-            interrupted=interrupted,
-            checkpoint=None if checkpoint is None else Path(checkpoint),
-            **options,
-        )
-        solution = method.run(system, run)
-    stats = {"wall_s": run.elapsed, **solution.stats}
-    made = {**provenance(system, method, key), **solution.provenance}
-    return dataclasses.replace(solution, stats=stats, provenance=made, precision=precision)
+
+
+def _print(message: str) -> None:
+    print(f"pinnkit: {message}", file=sys.stderr)
+
+
+def _unheard(progress: Progress) -> None:
+    """Nobody listens."""
+
+
+def _silent(message: str) -> None:
+    """Say nothing."""
 
 
 def provenance(system: System, method: Method, key: int) -> dict[str, str | int]:

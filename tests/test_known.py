@@ -31,7 +31,9 @@ def classes(prefixes, base):
     }
 
 
-@pytest.mark.parametrize("cls", sorted(classes(ROOMS, eqx.Module), key=str), ids=lambda c: c.__name__)
+@pytest.mark.parametrize(
+    "cls", sorted(classes(ROOMS, eqx.Module), key=str), ids=lambda c: c.__name__
+)
 def test_network_is_known(cls):
     assert cls in KNOWN
 

@@ -26,8 +26,11 @@ LAYERS = (
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 UPWARD = {"solution": {"report", "runfile", "reference"}}
 """Convenience methods of `Solution` that delegate upward, when called."""
-SEALED = {"jaxopt": {"training", "experts"}, "optax": {"training"}, "optimistix": {
-    "experts", "methods", "training"}}
+SEALED = {
+    "jaxopt": {"training", "experts"},
+    "optax": {"training"},
+    "optimistix": {"experts", "methods", "training"},
+}
 """Libraries that only these rooms may import, so that they can be swapped."""
 
 
@@ -72,11 +75,10 @@ def test_imports_go_down(path):
 
 
 def _typing_only(tree, name):
-    for node in tree.body:
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name):
-            if node.test.id == "TYPE_CHECKING" and name in set(imports(node, False)):
-                return True
-    return False
+    blocks = [n for n in tree.body if isinstance(n, ast.If) and isinstance(n.test, ast.Name)]
+    return any(
+        name in set(imports(block, False)) for block in blocks if block.test.id == "TYPE_CHECKING"
+    )
 
 
 def test_every_room_has_a_layer():

@@ -99,9 +99,7 @@ def build_ansatz(
 
 
 def _faces(system: System, residual: Residual) -> list[str]:
-    return [
-        part.name for name in residual.regions for part in system.domain.region(name).parts
-    ]
+    return [part.name for name in residual.regions for part in system.domain.region(name).parts]
 
 
 def _reachable(
@@ -190,7 +188,10 @@ def _ends(enforcement: Enforcement, axis: str) -> str:
         and all(f.order == 1 for f in on_axis if f.side == side)
     }
     return {
-        (): Ends.FREE, (0,): Ends.FLAT_LOW, (1,): Ends.FLAT_HIGH, (0, 1): Ends.FLAT_BOTH,
+        (): Ends.FREE,
+        (0,): Ends.FLAT_LOW,
+        (1,): Ends.FLAT_HIGH,
+        (0, 1): Ends.FLAT_BOTH,
     }[tuple(sorted(flat))]
 
 
@@ -201,9 +202,7 @@ def _constraint(enforcement: Enforcement, field: str, scale: float) -> Constrain
     for axis in system.axes:
         ends = _ends(enforcement, axis)
         powers = [_power(own, axis, side) for side in (0, 1)]
-        gates.append(
-            AxisGate(*system.domain.bounds[axis], *powers, ends) if any(powers) else None
-        )
+        gates.append(AxisGate(*system.domain.bounds[axis], *powers, ends) if any(powers) else None)
     expression = lift(own, system.domain.bounds) if own else sp.S.Zero
     return Constraint(tuple(gates), Emitted(expression, f"lift of '{field}'"), scale)
 

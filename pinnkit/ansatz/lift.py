@@ -34,15 +34,11 @@ def switching_polynomials(
         )
         if matrix.det() != 0:
             inverse = matrix.inv()
-            return [
-                sp.Add(*(inverse[j, i] * monomials[j] for j in range(n))) for i in range(n)
-            ]
+            return [sp.Add(*(inverse[j, i] * monomials[j] for j in range(n))) for i in range(n)]
     raise ValueError("conditions at the ends of an axis are linearly dependent")
 
 
-def lift(
-    functionals: Sequence[Functional], bounds: Mapping[str, tuple[float, float]]
-) -> sp.Expr:
+def lift(functionals: Sequence[Functional], bounds: Mapping[str, tuple[float, float]]) -> sp.Expr:
     """The lift of one field; the conditions along the last axis hold whatever the others say."""
     axes = list(dict.fromkeys(f.axis for f in functionals))
     result: sp.Expr = sp.S.Zero

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import sympy as sp
 from sympy.core.relational import Relational
+from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanFalse, BooleanTrue
 
 from pinnkit.compile.terms import TermSymbol
@@ -58,6 +59,11 @@ SINGULAR: dict[type, Callable] = {
     sp.gamma: lambda x: jnp.exp(jax.scipy.special.gammaln(x)) * _gamma_sign(x),
     sp.loggamma: jax.scipy.special.gammaln,
 }
+STRUCTURE = (
+    *(sp.Add, sp.Mul, sp.Pow, sp.Max, sp.Min, sp.Heaviside, sp.atan2),
+    *(Relational, sp.And, sp.Or, sp.Not, BooleanTrue, BooleanFalse),
+    *(sp.Piecewise, ExprCondPair),
+)
 RELATIONS: dict[type, Callable] = {
     sp.StrictLessThan: operator.lt,
     sp.LessThan: operator.le,
@@ -75,16 +81,8 @@ def _gamma_sign(x):
 def check_supported(expression: sp.Basic, what: str) -> None:
     """Raise `UnsupportedTerm` naming the first function that the interpreter does not know."""
     for node in sp.preorder_traversal(expression):
-        known = (
-            node.is_Symbol
-            or node.is_number and not node.args
-            or isinstance(node, (sp.Add, sp.Mul, sp.Pow, Relational, sp.And, sp.Or, sp.Not))
-            or isinstance(node, (sp.Piecewise, sp.Max, sp.Min, sp.Heaviside, sp.atan2))
-            or isinstance(node, (BooleanTrue, BooleanFalse))
-            or isinstance(node, sp.functions.elementary.piecewise.ExprCondPair)
-            or node.func in SMOOTH
-            or node.func in SINGULAR
-        )
+        known = node.is_Symbol or (node.is_number and not node.args) or isinstance(node, STRUCTURE)
+        known = known or node.func in SMOOTH or node.func in SINGULAR
         if not known:
             names = sorted(f.__name__ for f in (*SMOOTH, *SINGULAR))
             raise UnsupportedTerm(
@@ -193,8 +191,10 @@ class _Walk:
         if isinstance(node, sp.atan2):
             return jnp.arctan2(*(self._safe(a, guard) for a in arguments))
         table = {
-            sp.Max: jnp.maximum, sp.Min: jnp.minimum,
-            sp.And: jnp.logical_and, sp.Or: jnp.logical_or,
+            sp.Max: jnp.maximum,
+            sp.Min: jnp.minimum,
+            sp.And: jnp.logical_and,
+            sp.Or: jnp.logical_or,
         }
         if node.func in table:
             return functools.reduce(table[node.func], arguments)

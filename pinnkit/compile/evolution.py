@@ -30,16 +30,17 @@ def solve_for_rates(
         return None
     position = axes.index(time)
     rates = [
-        TermSymbol(
-            Term(f, tuple(time_order[f] * (i == position) for i in range(len(axes))), axes)
-        )
+        TermSymbol(Term(f, tuple(time_order[f] * (i == position) for i in range(len(axes))), axes))
         for f in fields
     ]
     for expression in equations:
         for symbol in unknown_terms(expression, fields):
             n = symbol.term.orders[position]
-            if n and symbol not in rates and (n >= time_order[symbol.term.field]
-                                              or symbol.term.order != n):
+            if (
+                n
+                and symbol not in rates
+                and (n >= time_order[symbol.term.field] or symbol.term.order != n)
+            ):
                 return None
     try:
         matrix, right = sp.linear_eq_to_matrix(list(equations), rates)
@@ -64,9 +65,8 @@ def _rate(
     linear: dict[Term, float] = {}
     remainder = expression
     for symbol in unknown_terms(expression, fields):
-        rest = expression.coeff(symbol, 1).as_independent(
-            *unknown_terms(expression, fields), as_Add=True
-        )[0]
+        unknown = unknown_terms(expression, fields)
+        rest, _ = sp.Add(expression.coeff(symbol, 1)).as_independent(*unknown, as_Add=True)
         value = rest.xreplace({k: sp.Float(v) for k, v in parameters.items()})
         if value.is_number and value != 0:
             linear[symbol.term] = float(value)
@@ -84,6 +84,4 @@ def _rate(
 
 
 def _plan(expression: sp.Expr) -> DerivativePlan:
-    return DerivativePlan.of(
-        s.term for s in expression.free_symbols if isinstance(s, TermSymbol)
-    )
+    return DerivativePlan.of(s.term for s in expression.free_symbols if isinstance(s, TermSymbol))

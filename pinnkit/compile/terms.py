@@ -13,12 +13,13 @@ from pinnkit.spec.symbols import _Named
 class Term:
     """The partial derivative of a field; `orders` follows the axes of the system.
 
-    `Term("u", (1, 0), ("t", "x"))` is u_t.
+    `Term("u", (1, 0), ("t", "x"))` is u_t. The axes belong to the identity: SymPy caches by
+    equality, and the same orders mean another derivative in another problem.
     """
 
     field: str
     orders: tuple[int, ...]
-    axes: tuple[str, ...] = dataclasses.field(compare=False)
+    axes: tuple[str, ...]
 
     @property
     def order(self) -> int:

@@ -60,9 +60,7 @@ class Windows:
         return result
 
 
-def windows(
-    nodes: np.ndarray, width: int, locate: Callable[[Any, Any], Any]
-) -> Windows:
+def windows(nodes: np.ndarray, width: int, locate: Callable[[Any, Any], Any]) -> Windows:
     """All windows of `width` consecutive entries of ascending `nodes`."""
     table = np.lib.stride_tricks.sliding_window_view(nodes, width)
     # The capacity of an interval is a quarter of its length: products of gaps stay moderate.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pinnkit.compile.system import System
 from pinnkit.errors import MethodError
+from pinnkit.geometry import Box
 from pinnkit.methods.base import Method
 from pinnkit.methods.eigen import Eigen
 from pinnkit.methods.least_squares import LeastSquares
@@ -16,23 +17,31 @@ from pinnkit.methods.steady import Steady
 
 
 def choose(system: System) -> tuple[Method, str]:
-    """A good method for the system, and why, in words.
+    """A good method for the system, and why, in words; see `candidates`."""
+    return candidates(system)[0]
+
+
+def candidates(system: System) -> list[tuple[Method, str]]:
+    """The methods that apply, best first, each with the reason for its place, in words.
 
     Raises `MethodError` with every method's reason if none applies.
     """
-    refused = []
-    for method, why in _candidates(system):
+    refused, found = [], []
+    for method, why in _ranked(system):
         reason = method.supports(system)
         if reason is None:
-            return method, why
-        refused.append(f"{method.name}: {reason}")
+            found.append((method, why))
+        else:
+            refused.append(f"{method.name}: {reason}")
+    if found:
+        return found
     raise MethodError(
         f"No method solves '{system.problem.name}' ({'; '.join(refused)}). "
         "Change the problem, or write a method of your own."
     )
 
 
-def _candidates(system: System) -> Iterator[tuple[Method, str]]:
+def _ranked(system: System) -> Iterator[tuple[Method, str]]:
     traits = system.traits
     if traits.eigen:
         yield Eigen(), "Rayleigh-Ritz on neural experts split where coefficients jump"
@@ -42,9 +51,13 @@ def _candidates(system: System) -> Iterator[tuple[Method, str]]:
         return
     if not system.domain.space_axes:
         yield Lines(), "a time integrator: with time as the only axis nothing is faster"
-    if traits.linear:
+        yield PINN(), "a PINN with exact conditions, trained by self-scaled BFGS in float64"
+        return
+    if traits.linear and isinstance(system.domain, Box):
         yield LeastSquares(), "least-squares experts: linear, so one solve gives all coefficients"
+    highest = max(traits.order[f, a] for f in system.fields for a in system.domain.space_axes)
+    if not traits.steady and highest > 2:
+        yield Lines(), f"the method of lines: of order {highest} in space it is too stiff for PINNs"
     yield PINN(), "a PINN with exact conditions, trained by self-scaled BFGS in float64"
-    yield LeastSquares(), "least-squares experts with Newton iterations"
     yield Lines(), "the method of lines"
     yield Steady(), "collocation with Newton iterations"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -16,7 +18,7 @@ from pinnkit.methods.faces import Compiled, face_normals, faces, with_normals
 from pinnkit.spec.condition import Kind
 
 NEWTON_STEPS = 30
-SMALLEST_DAMPING = 1e-3
+SMALLEST_DAMPING, SMALLEST_STRIDE = 1e-3, 0.02
 SMALL_STEP, FINAL_STEP = 1e-3, 1e-9
 """Relative steps below which a residual that stagnates is at its minimum; below which all is."""
 
@@ -45,8 +47,8 @@ class Collocation:
         self.z = {a: x.ravel() for a, x in provider.coordinates().items()}
         self.quadrature = provider.weights().ravel()
         self.size = self.quadrature.size
-        self.operators: dict[tuple[int, ...], sparse.csr_matrix] = {}
-        self.picked: dict[tuple[int, tuple[int, ...]], sparse.csr_matrix] = {}
+        self.operators: dict[tuple[int, ...], Any] = {}
+        self.picked: dict[tuple[int, tuple[int, ...]], Any] = {}
         self.known = np.zeros((len(system.fields), self.size), bool)
         self.pinned: list[tuple[Residual, int, np.ndarray, dict[str, np.ndarray]]] = []
         self._pin()
@@ -132,12 +134,11 @@ class Collocation:
         return decided
 
     def _integral(self, residual: Residual) -> Rows:
-        condition = next(
-            c for c in self.system.problem.conditions if c.name == residual.name
-        )
-        values = {p: self.system.parameters[p.name]
-                  for p in self.system.problem.declared_parameters}
-        wanted = float(condition.value.subs(values))
+        condition = next(c for c in self.system.problem.conditions if c.name == residual.name)
+        values: Any = {
+            p: self.system.parameters[p.name] for p in self.system.problem.declared_parameters
+        }
+        wanted = float(condition.value.evalf(subs=values))  # type: ignore[arg-type]
         if residual.regions == ("interior",):
             nodes = np.arange(self.size)
             z, weights = self._at(nodes), self.quadrature
@@ -153,17 +154,17 @@ class Collocation:
         shift = wanted * (weights.sum() - 1)
         return Rows(residual, nodes, z, weights[None, :], shift)
 
-    def operator(self, orders: tuple[int, ...]) -> sparse.csr_matrix:
+    def operator(self, orders: tuple[int, ...]) -> Any:
         """The derivative as a sparse matrix on the flattened grid."""
         if orders not in self.operators:
-            matrix = sparse.identity(1, format="csr")
+            matrix: Any = sparse.identity(1, format="csr")
             for axis, order in zip(self.grid, orders, strict=True):
                 factor = sparse.csr_matrix(axis.matrix(order)) if order else sparse.identity(axis.n)
                 matrix = sparse.kron(matrix, factor, format="csr")
             self.operators[orders] = matrix
         return self.operators[orders]
 
-    def _pick(self, rows: Rows, orders: tuple[int, ...]) -> sparse.csr_matrix:
+    def _pick(self, rows: Rows, orders: tuple[int, ...]) -> Any:
         key = (id(rows), orders)
         if key not in self.picked:
             self.picked[key] = self.operator(orders)[rows.nodes]
@@ -180,8 +181,11 @@ class Collocation:
                 value, block = rows.weights @ value + rows.shift, rows.weights @ block
             residuals.append(value)
             blocks.append(block)
-        largest = max(np.abs(b).max() for b, r in zip(blocks, self.rows, strict=True)
-                      if r.residual.kind is Kind.EQUATION)
+        largest = max(
+            np.abs(b).max()
+            for b, r in zip(blocks, self.rows, strict=True)
+            if r.residual.kind is Kind.EQUATION
+        )
         for i, rows in enumerate(self.rows):
             # Conditions weigh as much as the stiffest equation row in the least squares.
             if rows.residual.kind is not Kind.EQUATION and blocks[i].size:
@@ -198,7 +202,7 @@ class Collocation:
 
     def _block(self, rows: Rows, slope: Mapping[Term, np.ndarray], c: int) -> np.ndarray:
         free = np.flatnonzero(self.free[c])
-        matrix = sparse.csr_matrix((len(rows.nodes), self.size))
+        matrix: Any = sparse.csr_matrix((len(rows.nodes), self.size))
         for term, coefficient in slope.items():
             if term.field == self.system.fields[c] and np.any(coefficient):
                 matrix = matrix + sparse.diags(coefficient) @ self._pick(rows, term.orders)
@@ -228,20 +232,20 @@ class Collocation:
         """Newton with the nonlinear part switched on gradually, from the linearised problem."""
         zero = self.pin(np.zeros(self.known.shape))
         r0, j0 = self.evaluate(zero)
+
+        def partly(s: float, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            r, j = self.evaluate(u)
+            linear = r0 + j0 @ (u - zero)[self.free]
+            return linear + s * (r - linear), j0 + s * (j - j0)
+
         fields, total, reached, stride = zero, 0, 0.0, 0.25
         while reached < 1:
             s = min(1.0, reached + stride)
-
-            def scaled(u: np.ndarray, s: float = s) -> tuple[np.ndarray, np.ndarray]:
-                r, j = self.evaluate(u)
-                linear = r0 + j0 @ (u - zero)[self.free]
-                return linear + s * (r - linear), j0 + s * (j - j0)
-
-            found, steps, good = newton(scaled, self.correct, fields)
+            found, steps, good = newton(functools.partial(partly, s), self.correct, fields)
             total += steps
             if good:
                 fields, reached, stride = found, s, 2 * stride
-            elif stride < 0.02:
+            elif stride < SMALLEST_STRIDE:
                 return fields, total, False
             else:
                 stride /= 2
@@ -289,13 +293,11 @@ class Factor:
         scaled = np.asfortranarray(matrix / self.scale)
         self.rows, self.columns = matrix.shape
         if self.rows == self.columns:
-            self.lu, self.order, _ = scipy.linalg.lapack.dgetrf(scaled, overwrite_a=True)
+            self.lu, self.order, _ = _lapack("getrf")(scaled, overwrite_a=True)
             diagonal = np.abs(np.diagonal(self.lu))
         else:
-            work = int(scipy.linalg.lapack.dgeqrf_lwork(self.rows, self.columns)[0].real)
-            self.qr, self.tau, _, _ = scipy.linalg.lapack.dgeqrf(
-                scaled, lwork=work, overwrite_a=True
-            )
+            work = int(_lapack("geqrf_lwork")(self.rows, self.columns)[0].real)
+            self.qr, self.tau, _, _ = _lapack("geqrf")(scaled, lwork=work, overwrite_a=True)
             diagonal = np.abs(np.diagonal(self.qr))
         self.singular = not diagonal.min() > 1e-14 * diagonal.max()
 
@@ -304,11 +306,14 @@ class Factor:
         if self.singular:
             return np.full(self.columns, np.nan)
         if self.rows == self.columns:
-            step, _ = scipy.linalg.lapack.dgetrs(self.lu, self.order, -residual)
+            step, _ = _lapack("getrs")(self.lu, self.order, -residual)
             return step / self.scale
-        rotated, _, _ = scipy.linalg.lapack.dormqr(
-            "L", "T", self.qr, self.tau, -residual[:, None], lwork=64
-        )
+        rotated, _, _ = _lapack("ormqr")("L", "T", self.qr, self.tau, -residual[:, None], lwork=64)
         triangle = self.qr[: self.columns]
-        step, _ = scipy.linalg.lapack.dtrtrs(triangle, rotated[: self.columns])
+        step, _ = _lapack("trtrs")(triangle, rotated[: self.columns])
         return step[:, 0] / self.scale
+
+
+def _lapack(name: str) -> Any:
+    """A LAPACK routine for float64 matrices."""
+    return scipy.linalg.get_lapack_funcs(name, dtype=np.float64)

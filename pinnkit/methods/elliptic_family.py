@@ -63,8 +63,10 @@ class EllipticFamily(Family):
             for _, axis, end in faces(self.system, residual):
                 where: list = [slice(None)] * values.ndim
                 where[self.system.axes.index(axis)] = -end
-                z = {a: jnp.asarray(x[tuple(where)])
-                     for a, x in zip(self.system.axes, self.mesh, strict=True)}
+                z = {
+                    a: jnp.asarray(x[tuple(where)])
+                    for a, x in zip(self.system.axes, self.mesh, strict=True)
+                }
                 values[tuple(where)] = np.asarray(residual.data(z, self.system.parameters))
         inner = (slice(1, -1),) * values.ndim
         values[inner] = 0.0
@@ -158,7 +160,7 @@ def divergence_form(system: System) -> tuple[Emitted, Emitted]:
     if a == 0 or involved or not set(unknown) <= allowed:
         raise MethodError("it is steady and not of the form -div(a grad u) + r(u) = 0")
     sign = _sign(system, a)
-    return Emitted(sign * a, "coefficient"), Emitted(sign * rest, "reaction and source")
+    return Emitted(sign * a, "coefficient"), Emitted(-sign * rest, "reaction and source")
 
 
 def _sign(system: System, a: sp.Expr) -> int:

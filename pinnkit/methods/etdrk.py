@@ -49,7 +49,7 @@ def scalar_coefficients(rates: np.ndarray, h: float) -> Coefficients:
     stage, first, middle, last = (h * s / CONTOUR_POINTS for s in sums)
     parts = (np.exp(c), np.exp(c / 2), stage, first, middle, last)
     if not np.iscomplexobj(rates):
-        parts = tuple(p.real for p in parts)
+        parts = tuple(np.real(p) for p in parts)
     return Coefficients(*(jnp.asarray(p) for p in parts))
 
 

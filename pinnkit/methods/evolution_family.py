@@ -40,7 +40,8 @@ class EvolutionFamily(Family):
         self.varied = self._varied()
         names = space_axes(system)
         self.stride = 4 if len(names) == 1 else 2
-        self.modal = Modal(self.plain, self.parities, dict.fromkeys(names, resolution * self.stride))
+        points = dict.fromkeys(names, resolution * self.stride)
+        self.modal = Modal(self.plain, self.parities, points)
         self.sensors = tuple(self._sensor(name, resolution) for name in names)
         lo, hi = system.domain.bounds[system.time or ""]
         times = UniformAxis(system.time or "", lo, hi, frames + 1, TIME_ACCURACY)
@@ -122,9 +123,7 @@ class EvolutionFamily(Family):
 
     def _thin(self) -> tuple[slice, ...]:
         """Sensors among the nodes of the solver, which go on beyond the walls."""
-        return tuple(
-            slice(0, self.stride * (axis.n - 1) + 1, self.stride) for axis in self.sensors
-        )
+        return tuple(slice(0, self.stride * (axis.n - 1) + 1, self.stride) for axis in self.sensors)
 
     def _steps(self, states: np.ndarray) -> int:
         """Steps per frame at which twice as many change the solutions by less than 1e-5."""
@@ -197,7 +196,7 @@ def _without_inputs(system: System) -> System:
     """The system whose input functions are zero."""
     if not system.inputs:
         return system
-    zero = dict.fromkeys(system.problem.inputs, sp.S.Zero)
+    zero = [(function, sp.S.Zero) for function in system.problem.inputs]
     conditions = tuple(
         dataclasses.replace(c, target=c.target.subs(zero), value=c.value.subs(zero))
         for c in system.problem.conditions

@@ -94,7 +94,7 @@ def _padded(arrays: Mapping, n: int) -> dict:
 
 
 def faces(system: System, residual: Residual) -> list[tuple[Region, str, int]]:
-    """Faces of the box on which the condition holds: (region, axis, end), periodic ones left out."""
+    """Faces of the box where the condition holds: (region, axis, end), without periodic ones."""
     found = []
     for name in residual.regions:
         for part in system.domain.region(name).parts:
@@ -144,9 +144,7 @@ def _row(system: System, residual: Residual, region: Region, axis: str, end: int
             raise MethodError(f"{where} has a coefficient of {term} that varies")
     field = next(iter(active)).field
     coefficients = {t.along(axis): float(c[0]) for t, c in active.items()}
-    return FaceRow(
-        residual, field, axis, end, coefficients, normals, region, system.parameters
-    )
+    return FaceRow(residual, field, axis, end, coefficients, normals, region, system.parameters)
 
 
 def not_a_box(system: System) -> str | None:

@@ -19,6 +19,7 @@ from pinnkit.methods.evolution import space_axes
 from pinnkit.methods.random_functions import sample
 from pinnkit.spec.laws import GaussianField
 
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Inputs:
     """Random input functions of a family.
@@ -76,7 +77,8 @@ def law_of(system: System) -> object:
     axes = tuple(str(a) for a in function.args)
     if law is None:
         raise MethodError(
-            f"its input function {system.inputs[0]} has no law (declare it with law=GaussianField())"
+            f"its input function {system.inputs[0]} has no law "
+            "(declare it with law=GaussianField())"
         )
     if axes != space_axes(system):
         raise MethodError(

@@ -81,7 +81,7 @@ def _move_boundary(
 
 
 def _offsets(diagonal: np.ndarray, couplings: list[np.ndarray]) -> list[tuple[int, np.ndarray]]:
-    """Flat off-diagonals (distance, values) of the upper triangle; couplings out of the box are 0."""
+    """Flat off-diagonals (distance, values) of the upper triangle, zero across the faces."""
     parts = []
     for axis, coupling in enumerate(couplings):
         inside = coupling.copy()
@@ -119,4 +119,5 @@ def _solve_sparse(
     for distance, values in _offsets(diagonal, couplings):
         upper = scipy.sparse.diags(values[: size - distance], distance)
         matrix = matrix + upper + upper.T
-    return scipy.sparse.linalg.spsolve(matrix.tocsc(), right.ravel()).reshape(diagonal.shape)
+    solution = np.asarray(scipy.sparse.linalg.spsolve(matrix.tocsc(), right.ravel()))
+    return solution.reshape(diagonal.shape)

@@ -9,15 +9,21 @@ import time
 from collections.abc import Callable, Mapping
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from pinnkit import precision
 from pinnkit.compile import System
-from pinnkit.derivatives import Axis, FourierAxis, UniformAxis
+from pinnkit.derivatives import Axis, ChebyshevAxis, FourierAxis, GridProvider, UniformAxis
 from pinnkit.errors import MethodError, OptionError
 from pinnkit.methods.base import Method, Progress, Run
-from pinnkit.methods.evolution import components, initial_conditions, space_axes
+from pinnkit.methods.evolution import (
+    components,
+    initial_conditions,
+    initial_values,
+    space_axes,
+)
 from pinnkit.methods.faces import FaceRow, common_refusal, face_rows
 from pinnkit.methods.gridfield import GridField
 from pinnkit.methods.modal import Modal, parities, unsuited
@@ -26,11 +32,12 @@ from pinnkit.solution import Solution, Status
 from pinnkit.spec.condition import Kind
 
 TIME_ACCURACY = 10
-FIRST_POINTS = {"modal": (64, 32, 16), "walls": (25, 17, 9)}
+FIRST_POINTS = {"modal": (64, 32, 16), "walls": (33, 17, 9)}
 MOST_POINTS = {"modal": (8192, 512, 64), "walls": (385, 65, 33)}
 FIRST_STEPS, MOST_STEPS = 64, 2**18
 FIRST_SNAPSHOTS, ODE_SNAPSHOTS, MOST_SNAPSHOTS = 64, 1024, 2048
 MOST_VALUES = 40_000_000
+FIRST_TOLERANCE, LAST_TOLERANCE, INITIAL_TAIL = 1e-6, 1e-13, 1e-4
 LEVEL_SECONDS = 60.0
 
 
@@ -92,8 +99,9 @@ class Lines(Method):
         if any(r.kind is Kind.INTEGRAL for r in system.residuals):
             return "it has an integral condition, which no state between the steps need fulfil"
         given = initial_conditions(system)
-        missing = [f"{f} ({j} time derivatives)" for f, j in components(system)
-                   if (f, j) not in given]
+        missing = [
+            f"{f} ({j} time derivatives)" for f, j in components(system) if (f, j) not in given
+        ]
         if missing:
             return f"it lacks initial values of {', '.join(missing)}"
         try:
@@ -147,9 +155,7 @@ def _implicit(system: System) -> str:
     return "its equations cannot be solved for the highest time derivatives"
 
 
-def _solver(
-    system: System, rows: tuple[FaceRow, ...], modal: bool
-) -> Callable[[Level], Result]:
+def _solver(system: System, rows: tuple[FaceRow, ...], modal: bool) -> Callable[[Level], Result]:
     """The function that solves one level; what is compiled serves all levels of one grid."""
 
     @functools.cache
@@ -176,17 +182,38 @@ def _times(system: System, level: Level) -> np.ndarray:
 
 
 def _first(method: Lines, system: System, modal: bool) -> Level:
+    """The coarsest level: it represents the initial values to INITIAL_TAIL."""
     names = space_axes(system)
     dimension = max(len(names) - 1, 0)
     kind = "modal" if modal else "walls"
-    points = {}
-    for name in names:
-        first = FIRST_POINTS[kind][dimension]
-        if method.points is not None:
-            first = min(first, max(method.points // 2, 4))
-        points[name] = first
+    first = FIRST_POINTS[kind][dimension]
+    limit = min(method.points or MOST_POINTS[kind][dimension], MOST_POINTS[kind][dimension]) // 2
+    points = dict.fromkeys(names, min(first, max(limit, 4)))
+    while names and max(points.values()) <= limit // 2:
+        grid = tuple(_plain_axis(system, name, points[name]) for name in names)
+        snapshot = Result(Level(points, 1, 1, 1), grid, _initial(system, grid), 0.0)
+        tails = {name: _tail(snapshot, i) for i, name in enumerate(names)}
+        if max(tails.values()) <= INITIAL_TAIL:
+            break
+        points = {name: n * (2 if tails[name] > INITIAL_TAIL else 1) for name, n in points.items()}
     snapshots = method.snapshots or (FIRST_SNAPSHOTS if names else ODE_SNAPSHOTS)
-    return Level(points, max(FIRST_STEPS, snapshots), min(method.rtol / 10, 1e-4), snapshots)
+    tolerance = FIRST_TOLERANCE if names else method.rtol / 10
+    return Level(points, max(FIRST_STEPS, snapshots), tolerance, snapshots)
+
+
+def _plain_axis(system: System, name: str, n: int) -> Axis:
+    kind = FourierAxis if name in system.traits.periodic else ChebyshevAxis
+    return kind(name, *system.domain.bounds[name], n)
+
+
+def _initial(system: System, grid: tuple[Axis, ...]) -> np.ndarray:
+    """Initial values of the fields on a grid, (1, c, …grid)."""
+    coordinates = GridProvider(grid).coordinates()
+    values = [
+        jax.jit(lambda z, f=field: initial_values(system, f, 0, z))(coordinates)
+        for field in system.fields
+    ]
+    return np.stack([np.asarray(v) for v in values])[None]
 
 
 def _refine(method: Lines, system: System, run: Run, solve, modal: bool):
@@ -223,17 +250,19 @@ def _next(method: Lines, system: System, last: Result, modal: bool) -> Level:
         size = len(system.fields) * math.prod(points.values())
         snapshots = min(2 * snapshots, MOST_SNAPSHOTS, max(snapshots, MOST_VALUES // size))
     steps = snapshots * max(1, round(2 * level.steps / snapshots))
-    return Level(points, steps, max(level.tolerance / 10, 1e-13), snapshots)
+    return Level(points, steps, max(level.tolerance / 30, LAST_TOLERANCE), snapshots)
 
 
 def _limit(run: Run, level: Level, results: list[Result], fields: int, modal: bool) -> str | None:
     """Why the next level should not be run, or None."""
     last = results[-1]
     ratio = math.prod(level.points.values()) / math.prod(last.level.points.values())
-    expected = last.seconds * ratio * level.steps / last.level.steps
+    expected = last.seconds * ratio * (2 if not modal else level.steps / last.level.steps)
+    if not np.isfinite(last.data).all():
+        expected = last.seconds
     if run.interrupted():
         return "interrupted"
-    if not modal and level.points == last.level.points and last.level.tolerance <= 1e-13:
+    if not modal and level.points == last.level.points and last.level.tolerance <= LAST_TOLERANCE:
         return "stopped at the finest resolution"
     if level.steps > MOST_STEPS:
         return "stopped at the largest number of steps"
@@ -258,8 +287,10 @@ def _tail(result: Result, i: int) -> float:
         smooth = fewer.interpolation_matrix(axis.nodes) @ axis.interpolation_matrix(fewer.nodes)
         modes = np.moveaxis(thin, i + 2, -1)
         high = modes - modes @ smooth.T
-    norms = [np.linalg.norm(high[:, c]) / max(np.linalg.norm(modes[:, c]), 1e-300)
-             for c in range(data.shape[1])]
+    norms = [
+        np.linalg.norm(high[:, c]) / max(np.linalg.norm(modes[:, c]), 1e-300)
+        for c in range(data.shape[1])
+    ]
     return float(max(norms))
 
 

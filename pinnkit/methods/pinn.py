@@ -16,6 +16,9 @@ from pinnkit.objective import ResidualObjective, TimeSlabs, Trial, residual_obje
 from pinnkit.solution import Pointwise, Solution, Status
 from pinnkit.training import SSBFGS, FitResult, Stage, fit
 
+UNRESOLVED = 0.1
+"""Dimensionless held-out residual above which a result should not be used."""
+
 
 class PINN(Method):
     """Minimises mean squared residuals of a network at points (Raissi et al. 2019).
@@ -112,11 +115,15 @@ class PINN(Method):
         }
         plain = ("step", "wall_s", "stage", "loss", "validation")
         history = {k: v if k in plain else v**0.5 for k, v in result.history.items()}
-        status = Status(
-            bool(jnp.isfinite(result.score)),
-            result.status,
-            interrupted=result.status.startswith("interrupted"),
-        )
+        worst = max(held.values(), default=0.0)
+        resolved = bool(jnp.isfinite(result.score)) and worst < UNRESOLVED
+        reason = result.status
+        if not resolved:
+            reason += (
+                f"; the equations are not satisfied, held-out residual {worst:.1e}: train longer, "
+                "or choose another method"
+            )
+        status = Status(resolved, reason, interrupted=result.status.startswith("interrupted"))
         evaluator = Pointwise(result.params.function)
         return Solution(system.problem, evaluator, self.name, status, history=history, stats=stats)
 

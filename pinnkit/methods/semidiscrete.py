@@ -19,36 +19,36 @@ from pinnkit.methods.faces import FaceRow
 State = tuple[Array, ...]
 IMPLICIT_SIZE = 700
 STIFF = 3e4
-MAX_STEPS = 1_000_000
+EXPLICIT_STEPS, IMPLICIT_STEPS = 1_000_000, 12_000
 
 
 class Wall:
-    """Elimination of the nodes next to the walls of one axis for one field.
+    """Boundary conditions along one axis for one field, by rectangular collocation.
 
-    The conditions R u = g (one row each) give the values at as many end nodes from the kept
-    ones: u = extend @ kept + insert @ g.
+    A polynomial with n coefficients is fixed by its values at the n - b Chebyshev points of the
+    first kind (the state) and by the b conditions R u = g: u = extend @ state + insert @ g at the
+    n Lobatto nodes. `restrict` takes rates back to the state's points. This stays stable for
+    several conditions at one end, unlike dropping nodes (Driscoll and Hale, IMA J. Numer. Anal.
+    36, 2016, 108-132).
     """
 
     def __init__(self, axis: Axis, rows: tuple[FaceRow, ...]):
-        self.rows = tuple(sorted(rows, key=lambda row: row.end))
-        below = sum(row.end == 0 for row in rows)
-        n = axis.n
-        self.kept = slice(below, n - (len(rows) - below))
-        removed = np.r_[0:below, n - (len(rows) - below) : n]
-        table = np.zeros((len(rows), n))
-        for i, row in enumerate(self.rows):
+        self.rows = rows
+        table = np.zeros((len(rows), axis.n))
+        for i, row in enumerate(rows):
             for order, coefficient in row.coefficients.items():
                 table[i] += coefficient * axis.matrix(order)[-row.end]
-        inverse = np.linalg.inv(table[:, removed])
-        self.extend = np.zeros((n, n - len(rows)))
-        self.extend[self.kept] = np.eye(n - len(rows))
-        self.extend[removed] = -inverse @ table[:, self.kept]
-        self.insert = np.zeros((n, len(rows)))
-        self.insert[removed] = inverse
+        count = axis.n - len(rows)
+        angle = np.pi * (2 * np.arange(count) + 1 - count) / (2 * count)
+        self.points = 0.5 * (axis.lo + axis.hi) + 0.5 * axis.length * np.sin(angle)
+        self.restrict = axis.interpolation_matrix(self.points)
+        size = np.abs(table).max(axis=1, keepdims=True)
+        inverse = np.linalg.inv(np.concatenate([self.restrict, table / size]))
+        self.extend, self.insert = inverse[:, :count], inverse[:, count:] / size.T
 
 
 class Semidiscrete:
-    """d state / dt on the kept nodes; a state holds one array per component (field, order)."""
+    """d state / dt; a state holds one array per component (field, order)."""
 
     def __init__(self, system: System, rows: tuple[FaceRow, ...], points: Mapping[str, int]):
         self.system = system
@@ -68,48 +68,65 @@ class Semidiscrete:
         kind = FourierAxis if name in self.system.traits.periodic else ChebyshevAxis
         return kind(name, lo, hi, n)
 
-    def kept(self, field: str) -> tuple[slice, ...]:
-        """Index of the nodes that carry the field's state."""
-        whole = slice(None)
-        count = range(len(self.grid))
-        return tuple(w.kept if (w := self.walls.get((field, i))) else whole for i in count)
+    def restrict(self, field: str, values: Array) -> Array:
+        """Values at all nodes -> values at the points of the field's state."""
+        for i in range(len(self.grid)):
+            if (field, i) in self.walls:
+                values = chebyshev.apply(jnp.asarray(self.walls[field, i].restrict), values, i)
+        return values
+
+    def _coordinates(self, field: str, lifted: int) -> dict[str, np.ndarray]:
+        """Coordinates where axes before `lifted` are whole, that one is single, others reduced."""
+        places = []
+        for i, axis in enumerate(self.grid):
+            reduced = i > lifted and (field, i) in self.walls
+            places.append(self.walls[field, i].points if reduced else axis.nodes)
+        if lifted >= 0:
+            places[lifted] = places[lifted][:1]
+        grids = np.meshgrid(*places, indexing="ij")
+        return {axis.name: x for axis, x in zip(self.grid, grids, strict=True)}
 
     def initial(self) -> State:
-        start = self.system.domain.bounds[self.system.time or ""][0]
-        z = {**self.z, self.system.time or "": jnp.full(self.provider.shape, start)}
-        return tuple(
-            initial_values(self.system, field, j, z)[self.kept(field)]
-            for field, j in self.components
-        )
+        """Initial values at the points of each state."""
+        found = []
+        for field, j in self.components:
+            z = self._coordinates(field, -1)
+            start = self.system.domain.bounds[self.system.time or ""][0]
+            shape = next((x.shape for x in z.values()), ())
+            z[self.system.time or ""] = np.full(shape, start)
+            at = jax.jit(lambda z, field=field, j=j: initial_values(self.system, field, j, z))
+            found.append(at(z))
+        return tuple(found)
 
-    def full(self, field: str, j: int, kept: Array, t: Array) -> Array:
-        """Values at all nodes from those at the kept ones, by the conditions at time t."""
-        index = list(self.kept(field))
-        values = kept
+    def full(self, field: str, j: int, state: Array, t: Array) -> Array:
+        """Values at all nodes from those of the state, by the conditions at time t.
+
+        The conditions on d^j field / dt^j are the j-th time derivatives of the given ones.
+        """
+        values = state
         for i in range(len(self.grid)):
             wall = self.walls.get((field, i))
             if wall is None:
                 continue
-            index[i] = slice(0, 1)
-            z = {a: x[tuple(index)] for a, x in self.z.items()}
-            data = jnp.stack([_derivative(lambda s, r=r, z=z: self._data(r, z, s), j, t)
-                              for r in wall.rows], axis=i)
+            z = self._coordinates(field, i)
+            data = [
+                _derivative(lambda s, row=row, z=z: self._data(row, z, s), j, t)
+                for row in wall.rows
+            ]
             values = chebyshev.apply(jnp.asarray(wall.extend), values, i) + chebyshev.apply(
-                jnp.asarray(wall.insert), jnp.squeeze(data, i + 1), i
+                jnp.asarray(wall.insert), jnp.concatenate(data, axis=i), i
             )
-            index[i] = slice(None)
         return values
 
-    def _data(self, row: FaceRow, z: Mapping[str, Array], t: Array) -> Array:
+    def _data(self, row: FaceRow, z: Mapping[str, np.ndarray], t: Array) -> Array:
         like = next(iter(z.values()))
         at = {**z, self.system.time or "": jnp.broadcast_to(t, like.shape)}
         axis = next(a for a in self.grid if a.name == row.axis)
         at[row.axis] = jnp.full(like.shape, (axis.lo, axis.hi)[row.end])
         return row.data(at)
 
-    def rate(self, t: Array, state: State, args: None = None) -> State:
+    def rate(self, t: Array, state: State) -> State:
         """Time derivative of the state."""
-        del args
         system, rates = self.system, self.system.evolution or ()
         fields = {
             f"{field}@{j}": self.full(field, j, kept, t)
@@ -125,7 +142,7 @@ class Semidiscrete:
                 result[index[rate.field, j]] = state[index[rate.field, j + 1]]
             values = {t: found[wanted[t]] for t in rate.plan.terms}
             whole = rate.fn(values, z, system.parameters)
-            result[index[rate.field, rate.order - 1]] = whole[self.kept(rate.field)]
+            result[index[rate.field, rate.order - 1]] = self.restrict(rate.field, whole)
         return tuple(result)
 
     def _spatial(self, term: Term) -> Term:
@@ -165,7 +182,7 @@ class Semidiscrete:
                 step_ts=times,
             )
             solution = diffrax.diffeqsolve(
-                diffrax.ODETerm(self.rate),
+                diffrax.ODETerm(lambda t, y, args: self.rate(jnp.asarray(t), y)),
                 diffrax.Kvaerno5() if implicit else diffrax.Dopri8(),
                 times[0],
                 times[-1],
@@ -173,7 +190,7 @@ class Semidiscrete:
                 state,
                 saveat=diffrax.SaveAt(ts=times),
                 stepsize_controller=controller,
-                max_steps=MAX_STEPS,
+                max_steps=IMPLICIT_STEPS if implicit else EXPLICIT_STEPS,
                 throw=False,
                 adjoint=diffrax.ForwardMode(),
             )
@@ -190,7 +207,8 @@ class Semidiscrete:
         def norm(v: State) -> Array:
             return jnp.sqrt(sum(jnp.sum(a**2) for a in v)) + 1e-300
 
-        def body(carry: tuple[State, Array], _: None) -> tuple[tuple[State, Array], None]:
+        def body(carry: tuple[State, Array], step: None) -> tuple[tuple[State, Array], None]:
+            del step
             v, _ = carry
             unit = jax.tree.map(lambda a: a / norm(v), v)
             product = jax.jvp(lambda s: self.rate(t, s), (state,), (unit,))[1]

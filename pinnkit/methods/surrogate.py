@@ -119,7 +119,7 @@ class OperatorField(Evaluator):
         given = inputs[self.name]
         if callable(given):
             mesh = np.meshgrid(*(axis.nodes for axis in self.sensors), indexing="ij")
-            given = np.broadcast_to(given(*mesh), mesh[0].shape)
+            given = np.asarray(given(*mesh)) + np.zeros(mesh[0].shape)
         values = np.asarray(given, dtype=float)
         if values.ndim != len(self.sensors) or not np.isfinite(values).all():
             axes = ", ".join(axis.name for axis in self.sensors)

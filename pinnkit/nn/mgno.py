@@ -35,9 +35,7 @@ def _convolve(x: Array, kernel: Array, stride: int = 1) -> Array:
     widths = kernel.shape[:-2]
     for axis, (n, width) in enumerate(zip(x.shape[:-1], widths, strict=True)):
         last = stride * ((n - width) // stride) + 1
-        shifted = [
-            jax.lax.slice_in_dim(x, o, o + last, stride, axis=axis) for o in range(width)
-        ]
+        shifted = [jax.lax.slice_in_dim(x, o, o + last, stride, axis=axis) for o in range(width)]
         x = jnp.concatenate(shifted, axis=-1)
     order = (*range(len(widths))[::-1], -2, -1)
     return x @ kernel.transpose(order).reshape(-1, kernel.shape[-1])
@@ -113,18 +111,31 @@ class Smoothing(eqx.Module):
     operator: Stencil | None
 
     def __call__(self, u: Array | None, f: Array) -> Array:
-        if self.operator is None:
+        if u is None or self.operator is None:
             return self.correction(f)
         return u + self.correction(f - self.operator(u))
 
 
+class Transfer(eqx.Module):
+    """Between one grid and the next coarser one."""
+
+    restrict_state: Stencil
+    restrict_source: Stencil
+    prolong: Prolongation
+
+
 class Level(eqx.Module):
-    """What happens on one grid: smoothing steps, then transfers to and from the next grid."""
+    """What happens on one grid: smoothing steps, then the transfer unless it is the coarsest."""
 
     smoothings: tuple[Smoothing, ...]
-    restrict_state: Stencil | None
-    restrict_source: Stencil | None
-    prolong: Prolongation | None
+    transfer: Transfer | None
+
+    def smooth(self, u: Array | None, f: Array) -> Array:
+        """The state after all smoothing steps, from none on the finest grid."""
+        for step in self.smoothings:
+            u = step(u, f)
+        assert u is not None
+        return u
 
 
 class VCycle(eqx.Module):
@@ -135,13 +146,13 @@ class VCycle(eqx.Module):
     def __call__(self, f: Array) -> Array:
         u, states = None, []
         for level in self.levels:
-            for smooth in level.smoothings:
-                u = smooth(u, f)
-            states.append(u)
-            if level.prolong is not None:
-                u, f = level.restrict_state(u), level.restrict_source(f)
-        for level, state in zip(self.levels[-2::-1], states[-2::-1], strict=True):
-            u = state + level.prolong(u)
+            u = level.smooth(u, f)
+            if level.transfer is not None:
+                states.append((level.transfer, u))
+                u, f = level.transfer.restrict_state(u), level.transfer.restrict_source(f)
+        assert u is not None
+        for transfer, state in reversed(states):
+            u = state + transfer.prolong(u)
         return u
 
 
@@ -263,10 +274,7 @@ class MgNO:
             for step in range(steps)
         )
         if index == self.levels - 1:
-            return Level(smoothings, None, None, None)
-        return Level(
-            smoothings,
-            stencil(width, width, 2),
-            stencil(sources, sources, 2),
-            Prolongation.create(next(keys), shape, width, self.boundary),
-        )
+            return Level(smoothings, None)
+        prolong = Prolongation.create(next(keys), shape, width, self.boundary)
+        transfer = Transfer(stencil(width, width, 2), stencil(sources, sources, 2), prolong)
+        return Level(smoothings, transfer)

@@ -116,7 +116,9 @@ def block(system: System, residuals: Sequence[Residual], count: int, pool: int, 
     if all(n is not None for n in normals):
         outward = np.concatenate(normals)[order]  # type: ignore[arg-type]
     places = Places(jnp.asarray(where), None if outward is None else jnp.asarray(outward))
-    scales = tuple(residual_scale(system, r, where[:2000], outward) for r in residuals)
+    few = slice(2000)
+    facing = None if outward is None else outward[few]
+    scales = tuple(residual_scale(system, r, where[few], facing) for r in residuals)
     return Block(places, tuple(residuals), scales, system, min(count, pool))
 
 

@@ -54,9 +54,7 @@ def _label(condition: Condition) -> str:
 
 def _has_equations(problem: Problem) -> None:
     if not any(c.kind is Kind.EQUATION for c in problem.conditions):
-        raise SpecError(
-            f"Problem '{problem.name}' has no equation. Add Equation(Eq(left, right))."
-        )
+        raise SpecError(f"Problem '{problem.name}' has no equation. Add Equation(Eq(left, right)).")
     if not problem.fields:
         raise SpecError(
             f"Problem '{problem.name}' has no unknown. Declare one with field('u', ...) and use it."
@@ -313,9 +311,7 @@ def _mesh_boundary_is_covered(problem: Problem, name: str, own: list[Condition])
     covered = {region for c in own for region in c.on}
     measure = sum(regions[region].measure for region in covered)
     if measure < boundary.measure * (1 - 1e-6):
-        others = [
-            r for r, v in regions.items() if v.dim == boundary.dim and r not in covered
-        ]
+        others = [r for r, v in regions.items() if v.dim == boundary.dim and r not in covered]
         raise SpecError(
             f"'{name}' has no condition on part of the boundary of {problem.domain} "
             f"(regions without one: {', '.join(others)}). Add one on each."

@@ -172,9 +172,7 @@ def Initial(u: sp.Expr, value: Any = 0, name: str = "", priority: int = 0) -> Co
 def Periodic(axis: str | sp.Symbol) -> Condition:
     """All fields, with all their derivatives, are periodic along the axis of the domain."""
     name = axis if isinstance(axis, str) else axis.name
-    return Condition(
-        Kind.PERIODIC, sp.S.Zero, sp.S.Zero, (f"{name}-", f"{name}+"), "", name
-    )
+    return Condition(Kind.PERIODIC, sp.S.Zero, sp.S.Zero, (f"{name}-", f"{name}+"), "", name)
 
 
 def Integral(
@@ -194,9 +192,7 @@ def Integral(
     )
 
 
-def Observed(
-    expression: sp.Expr, at: Mapping[str, Any], values: Any, name: str = ""
-) -> Condition:
+def Observed(expression: sp.Expr, at: Mapping[str, Any], values: Any, name: str = "") -> Condition:
     """Measured values of an expression: `Observed(u, at={"t": ts, "x": xs}, values=us)`.
 
     Shapes: every coordinate and `values` are (N,); a trailing axis is an error.
@@ -230,7 +226,9 @@ def describe(condition: Condition) -> str:
         return f"all fields periodic along {condition.axis}"
     if condition.kind is Kind.OBSERVED and condition.data is not None:
         return f"{condition.target} observed at {condition.data.values.size} points"
-    left = f"integral of {condition.target}" if condition.kind is Kind.INTEGRAL else condition.target
+    left = (
+        f"integral of {condition.target}" if condition.kind is Kind.INTEGRAL else condition.target
+    )
     return f"{left} = {condition.value} on {where}"
 
 

@@ -62,9 +62,7 @@ def _with_value(
     return dataclasses.replace(condition, value=value)
 
 
-def _is_periodic(
-    problem: Problem, condition: Condition, exact: Mapping[sp.Expr, sp.Expr]
-) -> None:
+def _is_periodic(problem: Problem, condition: Condition, exact: Mapping[sp.Expr, sp.Expr]) -> None:
     axis = Coordinate(str(condition.axis))
     low, high = problem.domain.bounds[axis.name]
     for u, value in exact.items():
@@ -81,8 +79,9 @@ def _sampled(problem: Problem, condition: Condition, exact: Mapping[sp.Expr, sp.
     expression = insert(condition.target, exact)
     axes = list(condition.data.at)
     parameters = problem.parameter_values
-    expression = expression.subs({Parameter(p.name, p.default): parameters[p.name]
-                                  for p in problem.declared_parameters})
+    expression = expression.subs(
+        {Parameter(p.name, p.default): parameters[p.name] for p in problem.declared_parameters}
+    )
     rows = zip(*(condition.data.at[a] for a in axes), strict=True)
     values = [
         float(expression.subs({Coordinate(a): v for a, v in zip(axes, row, strict=True)}).evalf())

@@ -80,9 +80,10 @@ class FieldClass(UndefinedFunction):
     law: Hashable
 
     def __eq__(cls, other):
-        return (
-            isinstance(other, FieldClass)
-            and (cls.__name__, cls.kind, cls.law) == (other.__name__, other.kind, other.law)
+        return isinstance(other, FieldClass) and (cls.__name__, cls.kind, cls.law) == (
+            other.__name__,
+            other.kind,
+            other.law,
         )
 
     def __hash__(cls):

@@ -30,8 +30,19 @@ Coder = Callable[[Any], Tree]
 UNEVALUATED = {c.__name__: c for c in (sp.Add, sp.Mul, sp.Pow)}
 FUNCTIONS = {
     c.__name__: c
-    for c in (*SMOOTH, *SINGULAR, *RELATIONS, sp.And, sp.Or, sp.Not, sp.Max, sp.Min,
-              sp.Heaviside, sp.atan2, sp.Tuple)
+    for c in (
+        *SMOOTH,
+        *SINGULAR,
+        *RELATIONS,
+        sp.And,
+        sp.Or,
+        sp.Not,
+        sp.Max,
+        sp.Min,
+        sp.Heaviside,
+        sp.atan2,
+        sp.Tuple,
+    )
 }
 CONSTANTS = {
     str(c): c for c in (sp.pi, sp.E, sp.EulerGamma, sp.GoldenRatio, sp.true, sp.false, sp.I)
@@ -95,8 +106,9 @@ def _node(tree: Tree, decode: Coder) -> sp.Basic:
         if mantissa == 0:
             return sp.Float(0.0, precision=precision)
         sign = int(mantissa < 0)
-        return sp.Float((sign, abs(mantissa), exponent, abs(mantissa).bit_length()),
-                        precision=precision)
+        return sp.Float(
+            (sign, abs(mantissa), exponent, abs(mantissa).bit_length()), precision=precision
+        )
     if name == "constant":
         return CONSTANTS[rest[0]]
     if name == "Term":

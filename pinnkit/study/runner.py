@@ -145,9 +145,9 @@ class Study:
         return record
 
     def _measure(self, case: Case, solution: Solution) -> dict[str, Any]:
-        status = INTERRUPTED if solution.status.interrupted else DONE
-        if not solution.status.ok:
-            status = FAILED
+        status = DONE if solution.status.ok else FAILED
+        if solution.status.interrupted:
+            status = INTERRUPTED
         record = {"status": status, "reason": solution.status.reason}
         record |= {k: v for k, v in solution.stats.items() if np.isscalar(v)}
         for name, error in (solution.error_estimate or {}).items():

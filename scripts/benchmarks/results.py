@@ -23,10 +23,10 @@ from pathlib import Path
 import jax
 
 import pinnkit as pk
+from pinnkit.compile import compile_problem
 from pinnkit.errors import PinnkitError
 from pinnkit.methods.base import Method
 from pinnkit.methods.choose import choose
-from pinnkit.compile import compile_problem
 
 FOLDER = Path(__file__).resolve().parents[2]
 BURGERS_EDGES = (-1, -0.4, -0.15, -0.06, -0.025, -0.01, 0, 0.01, 0.025, 0.06, 0.15, 0.4, 1)
@@ -114,9 +114,7 @@ def run(row: Row) -> str:
     floor = comparison.to_json()["reference_floor"]
     reference = row.reference.__name__.replace("_", "-")
     floor_text = "unknown" if floor is None else f"{floor:.0e}"
-    return (
-        f"| {label} | {name} | {', '.join(cells)} | {seconds:.1f} | {reference} | {floor_text} |"
-    )
+    return f"| {label} | {name} | {', '.join(cells)} | {seconds:.1f} | {reference} | {floor_text} |"
 
 
 def header() -> str:
@@ -126,7 +124,8 @@ def header() -> str:
         f"`make results`, {datetime.date.today()}, key 0, float64, {machine}, "
         f"JAX {jax.__version__}.\nRelative L2 error per field against the reference; wall-clock "
         "seconds of `solve` with compilation. The floor is the reference's own error.\n\n"
-        "| problem | method | relative L2 | seconds | reference | floor |\n|---|---|---|---|---|---|\n"
+        "| problem | method | relative L2 | seconds | reference | floor |\n"
+        "|---|---|---|---|---|---|\n"
     )
 
 

@@ -35,9 +35,7 @@ w = field("w", x, y)
 
 
 def space_time(*conditions, exact):
-    return manufacture(
-        Problem("p", Box(t=(0.5, 2), x=(-1, 3), time="t"), conditions), {u: exact}
-    )
+    return manufacture(Problem("p", Box(t=(0.5, 2), x=(-1, 3), time="t"), conditions), {u: exact})
 
 
 def square(*conditions, exact):
@@ -52,11 +50,19 @@ PROBLEMS = {
     "heat, Dirichlet": space_time(HEAT, Initial(u), Dirichlet(u), exact=SMOOTH),
     "heat, Neumann": space_time(HEAT, Initial(u), Neumann(u), exact=SMOOTH),
     "wave, mixed": space_time(
-        WAVE, Initial(u), Initial(u.diff(t)), Dirichlet(u, on="x-"), Neumann(u, on="x+"),
+        WAVE,
+        Initial(u),
+        Initial(u.diff(t)),
+        Dirichlet(u, on="x-"),
+        Neumann(u, on="x+"),
         exact=SMOOTH,
     ),
     "wave, mixed the other way": space_time(
-        WAVE, Initial(u), Initial(u.diff(t)), Neumann(u, on="x-"), Dirichlet(u, on="x+"),
+        WAVE,
+        Initial(u),
+        Initial(u.diff(t)),
+        Neumann(u, on="x-"),
+        Dirichlet(u, on="x+"),
         exact=SMOOTH,
     ),
     "beam, clamped": space_time(
@@ -64,11 +70,16 @@ PROBLEMS = {
     ),
     "Poisson, Dirichlet": square(POISSON, Dirichlet(v), exact={v: sp.exp(x * y)}),
     "Poisson, mixed": square(
-        POISSON, Neumann(v, on=("x-", "x+", "y-")), Dirichlet(v, on="y+"),
+        POISSON,
+        Neumann(v, on=("x-", "x+", "y-")),
+        Dirichlet(v, on="y+"),
         exact={v: sp.exp(x * y)},
     ),
     "two fields": square(
-        POISSON, Equation(laplacian(w) + v), Dirichlet(v), Dirichlet(w),
+        POISSON,
+        Equation(laplacian(w) + v),
+        Dirichlet(v),
+        Dirichlet(w),
         exact={v: x**2 * y, w: sp.cos(x + y)},
     ),
 }
@@ -120,8 +131,9 @@ def test_dirichlet_is_exact_on_any_interval(seed, low, width):
 
 def test_periodic_ansatz_repeats_with_all_derivatives():
     problem = Problem(
-        "p", Box(t=(0, 1), x=(-1, 3), time="t"), [HEAT, Initial(u, sp.sin(sp.pi * x)),
-                                                 Periodic("x")]
+        "p",
+        Box(t=(0, 1), x=(-1, 3), time="t"),
+        [HEAT, Initial(u, sp.sin(sp.pi * x)), Periodic("x")],
     )
     system = compile_problem(problem)
     ansatz = build_ansatz(enforce(system), MLP(), harmonics=2, key=jax.random.key(0))
@@ -141,28 +153,34 @@ def test_flat_features_keep_generality():
     s = jnp.linspace(0, 1, 50)
     for ends in ("flat-low", "flat-high", "flat-both"):
         features = jax.vmap(AxisFeatures(0.0, 1.0, ends))(s)
-        products = jnp.stack([features[:, 0] ** i * features[:, 1] ** j
-                              for i in range(5) for j in range(5)], axis=-1)
+        products = jnp.stack(
+            [features[:, 0] ** i * features[:, 1] ** j for i in range(5) for j in range(5)], axis=-1
+        )
         target = (1 - s) ** 3 if ends == "flat-high" else s**3 * (1 - s) ** 2
         solution = np.linalg.lstsq(np.asarray(products), np.asarray(target), rcond=None)[0]
         np.testing.assert_allclose(products @ solution, target, atol=2e-4)
 
 
 def test_account_gives_reasons():
-    robin = space_time(HEAT, Initial(u), Robin(u, 1, 1, on="x-"), Dirichlet(u, on="x+"),
-                       exact=SMOOTH)
+    robin = space_time(
+        HEAT, Initial(u), Robin(u, 1, 1, on="x-"), Dirichlet(u, on="x+"), exact=SMOOTH
+    )
     account = enforce(compile_problem(robin))
     assert [r.regions for r in account.soft] == [("x-",)]
     assert "couples several terms" in account.describe()
 
     hinged = space_time(
-        Equation(u.diff(t) + u.diff(x, 4)), Initial(u), Dirichlet(u), Dirichlet(u.diff(x, 2)),
+        Equation(u.diff(t) + u.diff(x, 4)),
+        Initial(u),
+        Dirichlet(u),
+        Dirichlet(u.diff(x, 2)),
         exact=SMOOTH,
     )
     assert "lower derivatives are free" in enforce(compile_problem(hinged)).describe()
 
     lid = Problem(
-        "lid", Box(x=(0, 1), y=(0, 1)),
+        "lid",
+        Box(x=(0, 1), y=(0, 1)),
         [POISSON, Dirichlet(v, 1, on="y+"), Dirichlet(v, 0, on=("x-", "x+", "y-"), priority=1)],
     )
     account = enforce(compile_problem(lid))

@@ -89,8 +89,10 @@ def test_breakpoints_of_a_well():
     well = Problem(
         "well",
         Box(x=(-1, 1)),
-        [Equation(sp.Eq(-psi.diff(x, 2) + potential * psi, energy * psi)),
-         Dirichlet(psi, 0, on=("x-", "x+"))],
+        [
+            Equation(sp.Eq(-psi.diff(x, 2) + potential * psi, energy * psi)),
+            Dirichlet(psi, 0, on=("x-", "x+")),
+        ],
     )
     system = compile_problem(well)
     assert system.traits.eigen and system.eigenvalues == ("E",)
@@ -101,8 +103,9 @@ def test_evolution_form_splits_off_the_linear_part():
     (rate,) = compile_problem(burgers()).evolution
     assert {str(k): v for k, v in rate.linear.items()} == {"u_xx": pytest.approx(0.1)}
     assert names(rate.remainder_plan) == {"u", "u_x"}
-    values = {term: jnp.asarray(v) for term, v in zip(rate.plan.terms, (2.0, 3.0, 5.0),
-                                                      strict=True)}
+    values = {
+        term: jnp.asarray(v) for term, v in zip(rate.plan.terms, (2.0, 3.0, 5.0), strict=True)
+    }
     z = {"t": jnp.asarray(0.0), "x": jnp.asarray(0.0)}
     assert rate.fn(values, z, {"nu": 0.1}) == pytest.approx(0.1 * 5 - 2 * 3)
     assert rate.remainder(values, z, {"nu": 0.1}) == pytest.approx(-6)
@@ -111,8 +114,11 @@ def test_evolution_form_splits_off_the_linear_part():
 def test_constraints_have_no_evolution_form():
     v = field("v", t, x)
     system = compile_problem(
-        Problem("dae", SPACE_TIME, [Equation(u.diff(t) - v.diff(x)), Equation(u.diff(x)),
-                                    Initial(u, 0), Periodic("x")])
+        Problem(
+            "dae",
+            SPACE_TIME,
+            [Equation(u.diff(t) - v.diff(x)), Equation(u.diff(x)), Initial(u, 0), Periodic("x")],
+        )
     )
     assert system.evolution is None
 
@@ -162,11 +168,27 @@ def test_digest_follows_the_physics_only():
 def test_neumann_uses_the_outward_normal():
     v = field("v", x)
     system = compile_problem(
-        Problem("n", Box(x=(0, 1)), [Equation(v.diff(x, 2)), Dirichlet(v, 0, on="x-"),
-                                     Neumann(v, 2, on="x+")])
+        Problem(
+            "n",
+            Box(x=(0, 1)),
+            [Equation(v.diff(x, 2)), Dirichlet(v, 0, on="x-"), Neumann(v, 2, on="x+")],
+        )
     )
     neumann = system.conditions[1]
     (term,) = neumann.plan.terms
     z = {"x": jnp.ones(3), "n_x": -jnp.ones(3)}
     r = neumann.fn({term: jnp.full(3, 5.0)}, z, {})
     np.testing.assert_allclose(r, -5 - 2)
+
+
+def test_equal_orders_on_other_axes_are_another_term():
+    first = Term("u", (0, 1), ("t", "x"))
+    assert first != Term("u", (0, 1), ("x", "y"))
+    v = field("u", x, y)
+    compile_problem(burgers())
+    system = compile_problem(
+        Problem(
+            "p", Box(x=(0, 1), y=(0, 1)), [Equation(v.diff(x, 2) + v.diff(y, 2)), Dirichlet(v, 0)]
+        )
+    )
+    assert all(t.axes == ("x", "y") for r in system.residuals for t in r.plan.terms)

@@ -56,8 +56,10 @@ def test_ends_are_bitwise_and_nodes_symmetric():
 def test_spectral_convergence_of_quadrature():
     f = lambda x: 1 / (1 + 16 * x**2)  # noqa: E731
     exact = np.arctan(4.0) / 2
-    errors = [abs(chebyshev.quadrature(-1, 1, n) @ f(chebyshev.nodes(-1, 1, n)) - exact)
-              for n in (21, 41, 61)]
+    errors = [
+        abs(chebyshev.quadrature(-1, 1, n) @ f(chebyshev.nodes(-1, 1, n)) - exact)
+        for n in (21, 41, 61)
+    ]
     assert errors[1] < 1e-2 * errors[0] and errors[2] < 1e-2 * errors[1]
 
 

@@ -52,7 +52,8 @@ def test_shared_prefixes_are_taken_once(monkeypatch):
     calls = []
     original = FourierAxis.derivative
     monkeypatch.setattr(
-        FourierAxis, "derivative",
+        FourierAxis,
+        "derivative",
         lambda self, v, axis, order: (calls.append(order), original(self, v, axis, order))[1],
     )
     provider = GridProvider(grid())
@@ -101,14 +102,21 @@ def test_uniform_axis_has_the_order_of_its_windows():
 
 @pytest.mark.parametrize(
     "axis,places",
-    [(ChebyshevAxis("x", -1.0, 2.0, 24), (-1.0, 2.0, 0.3)), (FourierAxis("x", 0.0, 3.0, 24), (0, 1))],
+    [
+        (ChebyshevAxis("x", -1.0, 2.0, 24), (-1.0, 2.0, 0.3)),
+        (FourierAxis("x", 0.0, 3.0, 24), (0, 1)),
+    ],
 )
 def test_interpolant_may_be_differentiated_also_at_nodes_and_ends(axis, places):
     def f(x):
         return jnp.sin(2 * jnp.pi * x / 3)
 
     data = f(jnp.asarray(axis.nodes))[None]
-    curvature = jax.jit(jax.grad(jax.grad(lambda x: interpolate((axis,), data, x[None, None])[0, 0])))
+
+    def value(x):
+        return interpolate((axis,), data, x[None, None])[0, 0]
+
+    curvature = jax.jit(jax.grad(jax.grad(value)))
     for x in (*places, axis.nodes[7]):
         exact = -((2 * np.pi / 3) ** 2) * f(x)
         assert float(curvature(jnp.asarray(float(x)))) == pytest.approx(float(exact), abs=1e-7)

@@ -10,7 +10,6 @@ from pinnkit.methods.base import Run
 from pinnkit.methods.exact import Exact
 
 
-
 def poisson(**more):
     x, y = coordinates("x y")
     u, k = field("u", x, y), parameter("k", 2)

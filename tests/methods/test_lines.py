@@ -31,6 +31,7 @@ from pinnkit.methods.base import Run
 from pinnkit.methods.faces import face_rows
 from pinnkit.methods.lines import Lines
 from pinnkit.methods.modal import Modal, unsuited
+from pinnkit.methods.semidiscrete import Semidiscrete
 
 KS_FILE = Path(__file__).parents[3] / "shared/data/kuramoto_sivashinsky/ks.mat"
 t, x, y = coordinates("t x y")
@@ -53,7 +54,10 @@ def error(solution, exact, seed=0, **fixed):
     return np.linalg.norm(found - expected) / np.linalg.norm(expected)
 
 
-def ks(end, length, a=1, b=1, g=1, initial=cos(x / 16) * (1 + sin(x / 16)), lo=0):
+CLASSIC = cos(x / 16) * (1 + sin(x / 16))
+
+
+def ks(end, length, a=1, b=1, g=1, initial=CLASSIC, lo=0):
     rate = -a * u * u.diff(x) - b * u.diff(x, 2) - g * u.diff(x, 4)
     return Problem(
         "ks",
@@ -110,10 +114,10 @@ def test_walls_with_moving_data_and_slopes():
             Robin(u, 2, 1, 2 * solution_ + solution_.diff(x), on="x+"),
         ),
     )
-    solution = solve(problem, rtol=1e-7)
+    solution = solve(problem, rtol=1e-4)
     assert "collocation" in solution.stats["scheme"]
-    assert error(solution, lambda t, x: np.sin(x + t) * np.exp(-t)) < 1e-7
-    assert error(solution, lambda t, x: np.sin(x + t) * np.exp(-t), x=np.ones(400)) < 1e-7
+    assert error(solution, lambda t, x: np.sin(x + t) * np.exp(-t)) < 1e-6
+    assert error(solution, lambda t, x: np.sin(x + t) * np.exp(-t), x=np.ones(400)) < 1e-6
 
 
 def test_reflection_between_insulated_walls_in_two_dimensions():
@@ -137,6 +141,32 @@ def test_reflection_between_insulated_walls_in_two_dimensions():
     assert error(solution, exact) < 1e-8
 
 
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("order,ends", [(2, "-+"), (3, "-++"), (4, "--++")])
+def test_semidiscrete_operators_do_not_grow(order, ends):
+    """u_t = +-d^k u/dx^k with k homogeneous conditions: no eigenvalue to the right of zero."""
+    conditions = [Dirichlet(u, 0, on=f"x{end}") for end in sorted(set(ends))]
+    conditions += [Neumann(u, 0, on=f"x{e}") for e in sorted(set(ends)) if ends.count(e) == 2]
+    problem = Problem(
+        "operator",
+        Box(t=(0, 1), x=(0, 1), time="t"),
+        (
+            Equation(Eq(u.diff(t), (1 if order == 2 else -1) * u.diff(x, order))),
+            Initial(u, sin(pi * x) ** 2),
+            *conditions,
+        ),
+    )
+    system = compile_problem(problem)
+    semidiscrete = Semidiscrete(system, face_rows(system), {"x": 33})
+    (state,) = semidiscrete.initial()
+    jacobian = jax.jacfwd(lambda s: semidiscrete.rate(jnp.asarray(0.0), (s,))[0])(state)
+    values = np.linalg.eigvals(np.asarray(jacobian))
+    assert values.real.max() < 1e-9 * np.abs(values).max()
+    if order == 2:
+        slowest = np.sort(-values.real)[:4]
+        np.testing.assert_allclose(slowest, (np.pi * np.arange(1, 5)) ** 2, rtol=1e-9)
+
+
 def cole_hopf(t, x, nu):
     """Burgers from -sin(pi x) as a quotient of integrals, trapezoidal rule in log space."""
     reach = t + 6 * np.sqrt(4 * nu * t)
@@ -157,7 +187,7 @@ def burgers(nu):
 
 def test_burgers_follows_cole_hopf():
     nu = 0.03 / np.pi
-    solution = solve(burgers(nu), rtol=1e-6)
+    solution = solve(burgers(nu), rtol=1e-5)
     points = np.linspace(-0.99, 0.99, 101)
     for time in (0.1, 0.4, 1.0):
         expected = cole_hopf(time, points, nu)
@@ -249,11 +279,14 @@ def test_kassam_trefethen_setting_agrees_with_plain_numpy():
 
 @pytest.mark.usefixtures("x64")
 def test_etdrk4_is_of_fourth_order():
-    modal, finest = classic(1600, 20.0)
-    errors = [np.linalg.norm(modal.solve(np.linspace(0, 20, 3), n)[-1] - finest[-1])
-              for n in (50, 100, 200)]
+    """The order shows once h times the largest unstable rate is small."""
+    modal, finest = classic(3200, 5.0)
+    errors = [
+        np.linalg.norm(modal.solve(np.linspace(0, 5, 3), n)[-1] - finest[-1])
+        for n in (160, 320, 640)
+    ]
     rates = np.log2(np.array(errors[:-1]) / errors[1:])
-    np.testing.assert_allclose(rates, 4, atol=0.3)
+    np.testing.assert_allclose(rates, 4, atol=0.2)
 
 
 @pytest.mark.usefixtures("x64")
@@ -268,8 +301,9 @@ def test_coupled_coefficients_match_scalar_ones_and_defective_blocks():
     block = etdrk.matrix_coefficients(jordan[None], h)
     np.testing.assert_allclose(block.full[0], [[1, h], [0, 1]], atol=1e-14)
     np.testing.assert_allclose(block.stage[0], [[h / 2, h**2 / 8], [0, h / 2]], atol=1e-14)
-    np.testing.assert_allclose(block.first[0] + 4 * block.middle[0] + block.last[0],
-                               [[h, h**2 / 2], [0, h]], atol=1e-14)
+    np.testing.assert_allclose(
+        block.first[0] + 4 * block.middle[0] + block.last[0], [[h, h**2 / 2], [0, h]], atol=1e-14
+    )
 
 
 def test_schroedinger_conserves_and_turns():
@@ -310,15 +344,21 @@ def test_symmetry_decides_the_scheme():
     skewed = Problem(
         "skewed",
         Box(t=(0, 1), x=(-1, 1), time="t"),
-        (Equation(Eq(u.diff(t), u.diff(x, 2) - u.diff(x))), Initial(u, sin(pi * x)),
-         Dirichlet(u, 0)),
+        (
+            Equation(Eq(u.diff(t), u.diff(x, 2) - u.diff(x))),
+            Initial(u, sin(pi * x)),
+            Dirichlet(u, 0),
+        ),
     )
     assert rows(skewed) == "equations without the symmetry of the walls"
     stiff = Problem(
         "stiff",
         Box(t=(0, 1), x=(-1, 1), time="t"),
-        (Equation(Eq(u.diff(t), (2 + sin(pi * x)) * u.diff(x, 2))), Initial(u, sin(pi * x)),
-         Periodic(x)),
+        (
+            Equation(Eq(u.diff(t), (2 + sin(pi * x)) * u.diff(x, 2))),
+            Initial(u, sin(pi * x)),
+            Periodic(x),
+        ),
     )
     assert rows(stiff) == "a stiff part that varies or is nonlinear"
 
@@ -331,8 +371,13 @@ def test_refusals_are_in_words():
     constrained = Problem(
         "constrained",
         Box(t=(0, 1), x=(0, 1), time="t"),
-        (Equation(Eq(u.diff(t), u.diff(x, 2) + p)), Equation(Eq(p.diff(x), u)),
-         Initial(u, 0), Dirichlet(u, 0), Dirichlet(p, 0, on="x-")),
+        (
+            Equation(Eq(u.diff(t), u.diff(x, 2) + p)),
+            Equation(Eq(p.diff(x), u)),
+            Initial(u, 0),
+            Dirichlet(u, 0),
+            Dirichlet(p, 0, on="x-"),
+        ),
     )
     assert "p has no time derivative" in Lines().supports(compile_problem(constrained))
     with pytest.raises(OptionError, match="too coarse"):

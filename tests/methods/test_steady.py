@@ -59,9 +59,14 @@ def test_poisson_in_one_two_and_three_dimensions(axes):
     exact = sin(sum((i + 1) * a for i, a in enumerate(axes))) + exp(axes[0])
     domain = Box(**{a.name: (0, 1) for a in axes})
     solution = solve(
-        Problem("poisson", domain,
-                (Equation(Eq(sum(u.diff(a, 2) for a in axes), laplacian_of(exact))),
-                 Dirichlet(u, exact))),
+        Problem(
+            "poisson",
+            domain,
+            (
+                Equation(Eq(sum(u.diff(a, 2) for a in axes), laplacian_of(exact))),
+                Dirichlet(u, exact),
+            ),
+        ),
         rtol=1e-6,
     )
 
@@ -76,11 +81,13 @@ def test_helmholtz_with_four_waves():
     u = field("u", x, y)
     exact = sin(pi * x) * sin(4 * pi * y)
     problem = Problem(
-        "helmholtz", Box(x=(-1, 1), y=(-1, 1)),
+        "helmholtz",
+        Box(x=(-1, 1), y=(-1, 1)),
         (Equation(Eq(laplacian(u) + u, (1 - 17 * pi**2) * exact)), Dirichlet(u, 0)),
     )
-    found = errors(solve(problem, rtol=1e-5),
-                   {"u": lambda x, y: np.sin(np.pi * x) * np.sin(4 * np.pi * y)})
+    found = errors(
+        solve(problem, rtol=1e-5), {"u": lambda x, y: np.sin(np.pi * x) * np.sin(4 * np.pi * y)}
+    )
     assert found["u"] < 1e-8
 
 
@@ -89,11 +96,14 @@ def test_slopes_and_gauge():
     u = field("u", x, y)
     exact = cos(pi * x) * cos(2 * pi * y) + 3
     problem = Problem(
-        "neumann", Box(x=(0, 1), y=(0, 1)),
+        "neumann",
+        Box(x=(0, 1), y=(0, 1)),
         (Equation(Eq(laplacian(u), laplacian_of(exact))), Neumann(u, 0), Integral(u, 3)),
     )
-    found = errors(solve(problem, rtol=1e-6, points=27),
-                   {"u": lambda x, y: np.cos(np.pi * x) * np.cos(2 * np.pi * y) + 3})
+    found = errors(
+        solve(problem, rtol=1e-6, points=27),
+        {"u": lambda x, y: np.cos(np.pi * x) * np.cos(2 * np.pi * y) + 3},
+    )
     assert found["u"] < 1e-8
 
 
@@ -101,19 +111,24 @@ def test_mixed_conditions_and_a_periodic_axis():
     u = field("u", x, y)
     exact = exp(x) * sin(2 * pi * y)
     problem = Problem(
-        "channel", Box(x=(0, 1), y=(0, 1)),
-        (Equation(Eq(laplacian(u), laplacian_of(exact))), Periodic(y),
-         Dirichlet(u, sin(2 * pi * y), on="x-"), Robin(u, 1, 2, 3 * exact, on="x+")),
+        "channel",
+        Box(x=(0, 1), y=(0, 1)),
+        (
+            Equation(Eq(laplacian(u), laplacian_of(exact))),
+            Periodic(y),
+            Dirichlet(u, sin(2 * pi * y), on="x-"),
+            Robin(u, 1, 2, 3 * exact, on="x+"),
+        ),
     )
-    found = errors(solve(problem, rtol=1e-6),
-                   {"u": lambda x, y: np.exp(x) * np.sin(2 * np.pi * y)})
+    found = errors(solve(problem, rtol=1e-6), {"u": lambda x, y: np.exp(x) * np.sin(2 * np.pi * y)})
     assert found["u"] < 1e-8
 
 
 def test_clamped_beam_of_fourth_order():
     u = field("u", x)
     problem = Problem(
-        "beam", Box(x=(0, 1)),
+        "beam",
+        Box(x=(0, 1)),
         (Equation(Eq(u.diff(x, 4), 24)), Dirichlet(u, 0), Neumann(u, 0)),
     )
     found = errors(solve(problem), {"u": lambda x: x**2 * (1 - x) ** 2})
@@ -142,10 +157,14 @@ def navier_stokes(name, domain, reynolds, *conditions):
         return Eq(u * w.diff(x) + v * w.diff(y) + slope, laplacian(w) / re)
 
     return Problem(
-        name, domain,
-        (Equation(momentum(u, p.diff(x)), name="momentum x"),
-         Equation(momentum(v, p.diff(y)), name="momentum y"),
-         Equation(Eq(div((u, v), x, y), 0), name="continuity"), *conditions),
+        name,
+        domain,
+        (
+            Equation(momentum(u, p.diff(x)), name="momentum x"),
+            Equation(momentum(v, p.diff(y)), name="momentum y"),
+            Equation(Eq(div((u, v), x, y), 0), name="continuity"),
+            *conditions,
+        ),
     )
 
 
@@ -155,17 +174,22 @@ def test_kovasznay_with_pressure():
     side = Rational(1, 2)
     total = side - (exp(rate) - exp(-rate)) / (4 * rate)
     problem = navier_stokes(
-        "kovasznay", Box(x=(-side, side), y=(-side, side)), 20,
+        "kovasznay",
+        Box(x=(-side, side), y=(-side, side)),
+        20,
         Dirichlet(u, 1 - exp(rate * x) * cos(2 * pi * y)),
         Dirichlet(v, rate / (2 * pi) * exp(rate * x) * sin(2 * pi * y)),
         Integral(p, total),
     )
     number = float(rate)
-    found = errors(solve(problem, rtol=1e-3, points=21), {
-        "u": lambda x, y: 1 - np.exp(number * x) * np.cos(2 * np.pi * y),
-        "v": lambda x, y: number / (2 * np.pi) * np.exp(number * x) * np.sin(2 * np.pi * y),
-        "p": lambda x, y: (1 - np.exp(2 * number * x)) / 2,
-    })
+    found = errors(
+        solve(problem, rtol=1e-3, points=21),
+        {
+            "u": lambda x, y: 1 - np.exp(number * x) * np.cos(2 * np.pi * y),
+            "v": lambda x, y: number / (2 * np.pi) * np.exp(number * x) * np.sin(2 * np.pi * y),
+            "p": lambda x, y: (1 - np.exp(2 * number * x)) / 2,
+        },
+    )
     assert max(found.values()) < 1e-7
 
 
@@ -173,16 +197,38 @@ def test_cavity_profiles():
     """Lid 16 x^2 (1 - x)^2 at Re 100 against a streamfunction collocation made elsewhere."""
     u, v, p = field("u", x, y), field("v", x, y), field("p", x, y)
     problem = navier_stokes(
-        "cavity", Box(x=(0, 1), y=(0, 1)), 100,
+        "cavity",
+        Box(x=(0, 1), y=(0, 1)),
+        100,
         Dirichlet(u, 16 * x**2 * (1 - x) ** 2, on="y+"),
-        Dirichlet(u, 0, on=("x-", "x+", "y-")), Dirichlet(v, 0), Integral(p, 0),
+        Dirichlet(u, 0, on=("x-", "x+", "y-")),
+        Dirichlet(v, 0),
+        Integral(p, 0),
     )
     solution = solve(problem, points=21, rtol=1e-2)
     places = np.arange(1, 10) / 10
-    profile_u = [-.051894, -.092375, -.128702, -.156537, -.161252, -.126915, -.049579, .068365,
-                 .295986]
-    profile_v = [.094072, .133628, .136871, .109656, .050131, -.039851, -.138990, -.194759,
-                 -.147106]
+    profile_u = [
+        -0.051894,
+        -0.092375,
+        -0.128702,
+        -0.156537,
+        -0.161252,
+        -0.126915,
+        -0.049579,
+        0.068365,
+        0.295986,
+    ]
+    profile_v = [
+        0.094072,
+        0.133628,
+        0.136871,
+        0.109656,
+        0.050131,
+        -0.039851,
+        -0.138990,
+        -0.194759,
+        -0.147106,
+    ]
     np.testing.assert_allclose(solution(x=0.5, y=places)["u"], profile_u, atol=1e-3)
     np.testing.assert_allclose(solution(x=places, y=0.5)["v"], profile_v, atol=1e-3)
 
@@ -191,7 +237,8 @@ def test_refusals_and_missing_conditions_are_in_words():
     t = coordinates("t")
     w = field("w", t, x)
     heat = Problem(
-        "heat", Box(t=(0, 1), x=(0, 1), time="t"),
+        "heat",
+        Box(t=(0, 1), x=(0, 1), time="t"),
         (Equation(Eq(w.diff(t), w.diff(x, 2))), Initial(w, 0), Dirichlet(w, 0)),
     )
     assert "evolves in time" in Steady().supports(compile_problem(heat))
@@ -205,7 +252,8 @@ def test_earlier_condition_wins_in_a_corner_unless_priority_says_otherwise():
     def corner(*conditions):
         solution = solve(
             Problem("corner", Box(x=(0, 1), y=(0, 1)), (Equation(laplacian(u)), *conditions)),
-            points=13, rtol=0.5,
+            points=13,
+            rtol=0.5,
         )
         return float(solution(x=1.0, y=1.0)["u"])
 

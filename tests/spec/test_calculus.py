@@ -76,9 +76,7 @@ def test_manufacture_refuses_what_cannot_hold():
 
 def test_latex_and_summary_show_every_condition():
     u = field("u", x)
-    problem = Problem(
-        "p", Box(x=(0, 1)), [Equation(u.diff(x, 2), name="poisson"), Dirichlet(u, x)]
-    )
+    problem = Problem("p", Box(x=(0, 1)), [Equation(u.diff(x, 2), name="poisson"), Dirichlet(u, x)])
     assert r"\frac{d^{2}}{d x^{2}}" in problem.latex()
     assert "poisson" in problem.summary()
     assert str(problem) == problem.summary()

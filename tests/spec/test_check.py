@@ -178,13 +178,15 @@ def test_ordinary_differential_equations():
     s = coordinates("s")
     y = field("y", s)
     Problem("ivp", Box(s=(0, 1), time="s"), [Equation(y.diff(s) + y), Initial(y, 1)])
-    Problem("bvp", Box(s=(0, 1)), [Equation(y.diff(s, 2) + y), Dirichlet(y, 1, on="s-"),
-                                   Neumann(y, 0, on="s-")])
+    Problem(
+        "bvp",
+        Box(s=(0, 1)),
+        [Equation(y.diff(s, 2) + y), Dirichlet(y, 1, on="s-"), Neumann(y, 0, on="s-")],
+    )
     with pytest.raises(SpecError, match="needs 2 conditions at the ends of s, found 1"):
         Problem("bvp", Box(s=(0, 1)), [Equation(y.diff(s, 2) + y), Dirichlet(y, 1, on="s-")])
 
 
 def test_integral_condition_is_accepted():
-    p = Problem("mean", Box(x=(-1, 1), t=(0, 1), time="t"),
-                [HEAT, START, ENDS, Integral(u, 0)])
+    p = Problem("mean", Box(x=(-1, 1), t=(0, 1), time="t"), [HEAT, START, ENDS, Integral(u, 0)])
     assert "integral" in p.summary()
