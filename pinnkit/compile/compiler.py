@@ -67,7 +67,7 @@ def _residual(problem: Problem, condition: Condition) -> Residual:
     still = {NormalComponent(f"n_{problem.domain.time}"): sp.S.Zero}
     target = lower(condition.target, axes, what).xreplace(still)
     value = lower(condition.value, axes, what).xreplace(still)
-    expression = sp.Add(target, -1 * value)
+    expression = sp.Add(target, sp.Mul(-1, value))
     known_value = not unknown_terms(value, problem.field_names)
     is_term = isinstance(target, TermSymbol) and known_value
     emitted = Emitted(value, what)
