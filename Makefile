@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 RUN = $(VENV)/bin/python
+# Two test processes on two cores: each must keep to one thread.
+ONE_THREAD = OPENBLAS_NUM_THREADS=1 XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 .PHONY: demo test accuracy results lint clean
 
@@ -26,7 +28,7 @@ demo: $(VENV)/installed
 	$(VENV)/bin/pinnkit compare runs/demo/burgers.h5 runs/demo/cole_hopf.h5 --plot runs/demo/burgers.png
 
 test: $(VENV)/installed-dev
-	$(RUN) -m pytest -m "not accuracy"
+	$(ONE_THREAD) $(RUN) -m pytest -n 2 -m "not accuracy"
 
 accuracy: $(VENV)/installed-dev
 	$(RUN) -m pytest -m accuracy --durations=0 tests/accuracy
