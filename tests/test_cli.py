@@ -216,7 +216,9 @@ def test_a_failed_solver_has_status_1(heat, tmp_path, monkeypatch):
     ],
 )
 def test_bad_options_are_refused_before_solving(heat, options, message, monkeypatch):
-    monkeypatch.setattr(sys.modules["pinnkit.solve"], "solve", lambda *a, **k: pytest.fail("solved"))
+    monkeypatch.setattr(
+        sys.modules["pinnkit.solve"], "solve", lambda *a, **k: pytest.fail("solved")
+    )
     assert message in refused("solve", heat, *options)
 
 

@@ -5,12 +5,15 @@ faces) or many (integrals). Columns are scaled to unit norm, the rows of each ex
 to a triangle, then the rest is solved rank-revealing and dense, or as a chain of blocks.
 """
 
+import functools
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
+from threadpoolctl import ThreadpoolController
 
 from pinnkit.errors import MethodError
 from pinnkit.experts.bases import namespace
@@ -54,6 +57,27 @@ def solve_blocks(rows: Sequence[Rows], sizes: Sequence[int]) -> Solved:
                 "A collocation row holds a value that is not finite: a coefficient or datum of the "
                 "equations is singular inside an expert. Split the layout at the singular place."
             )
+    with _threads(int(sum(sizes))):
+        return _solve_finite(rows, sizes)
+
+
+def _threads(unknowns: int) -> AbstractContextManager:
+    """One BLAS thread for systems of moderate size.
+
+    Factorisations of a few hundred columns gain nothing from a second thread, and lose a factor
+    of ten to waiting where the cores are shared.
+    """
+    if unknowns > REVEALING_LIMIT:
+        return nullcontext()
+    return _controller().limit(limits=1, user_api="blas")
+
+
+@functools.cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _solve_finite(rows: Sequence[Rows], sizes: Sequence[int]) -> Solved:
     norms = _column_norms(rows, sizes)
     compressed = _compress(rows, sizes, norms)
     levels = chain_levels([r.experts for r in compressed], len(sizes))

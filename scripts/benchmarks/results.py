@@ -84,11 +84,11 @@ ROWS = (
     Row("burgers", None, cole_hopf, 120),
     Row("burgers", GRADED, cole_hopf),
     Row("burgers", pk.Lines(), cole_hopf),
-    Row("kovasznay", None, exact, 120),
+    Row("kovasznay", None, exact, 60),
     Row("kovasznay", pk.Steady(), exact),
-    Row("cavity", None, steady, 300),
-    Row("allen_cahn", None, lines, 120),
-    Row("ks_regular", None, lines, 120),
+    Row("cavity", None, steady, 120),
+    Row("allen_cahn", None, lines, 100),
+    Row("ks_regular", None, lines),
     Row("lorenz", None, lines),
 )
 
