@@ -61,11 +61,12 @@ def solve(
     solution: Solution | None = None
     with precision_module.scope(precision), on_interrupt() as interrupted:
         for chosen, why in choices:
-            left = None if seconds is None else seconds - (time.monotonic() - started)
+            left = seconds
             if solution is not None:
+                announce(f"not solved: {solution.status.reason}")
+                left = None if seconds is None else seconds - (time.monotonic() - started)
                 if left is not None and left <= 0:
                     break
-                announce(f"not solved: {solution.status.reason}")
             if why:
                 announce(f"solving by {chosen.name}, {why}")
             run = Run(

@@ -88,8 +88,6 @@ ROWS = (
     Row("kovasznay", pk.Steady(), exact),
     Row("cavity", None, steady, 120),
     Row("allen_cahn", None, lines, 100),
-    Row("ks_regular", None, lines),
-    Row("lorenz", None, lines),
 )
 
 
