@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,8 +25,11 @@ from pinnkit.experts.wellposed import require_determined
 from pinnkit.methods.base import Method, Progress, Run
 from pinnkit.solution import Evaluator, Solution, Status
 
-DEFAULT_SECONDS = 60.0
-"""Without a budget, the ladder of bases ends where its next rung is predicted to pass this."""
+DEFAULT_WORK = 60.0
+"""Without a budget, the ladder of bases ends where its work would pass this, in predicted seconds.
+
+Predicted from sizes, not measured, so that a run does not depend on what else the machine does.
+"""
 
 LONGEST_SECONDS = 180.0
 """Without a budget, marches with slabs of automatic length end here."""
@@ -182,12 +184,19 @@ class _Ladder:
         last = self.rungs[-1]
         experts = last.march.slabs[-1].boxes.count
         unknowns = experts * basis.size * len(self.system.fields)
+        if unknowns > LARGEST * max(1, experts) ** 0.5:
+            return False
+        if self.run.seconds is None:
+            slabs = len(last.march.slabs)
+            done = sum(self._work(r.basis, experts) * len(r.march.slabs) for r in self.rungs)
+            return done + slabs * self._work(basis, experts) <= DEFAULT_WORK
         growth = (basis.size / last.basis.size) ** 2.5
-        budget = min(self.run.remaining, DEFAULT_SECONDS if self.run.seconds is None else math.inf)
-        spent = self.run.elapsed if self.run.seconds is None else 0.0
-        one = predicted_seconds(2 * basis.size, [basis.size * len(self.system.fields)] * experts)
-        needed = max(last.seconds * growth, one)
-        return unknowns <= LARGEST * max(1, experts) ** 0.5 and needed <= budget - spent
+        return max(last.seconds * growth, self._work(basis, experts)) <= self.run.remaining
+
+    def _work(self, basis: Basis, experts: int) -> float:
+        """Predicted seconds of one solve."""
+        sizes = [basis.size * len(self.system.fields)] * experts
+        return predicted_seconds(2 * basis.size, sizes)
 
     def _try(self, basis: Basis, abandon: bool) -> Rung:
         started = time.monotonic()
