@@ -121,7 +121,7 @@ def test_levels_of_the_finite_well():
     np.testing.assert_allclose([stats[f"E[{n}]"] for n in range(4)], WELL, rtol=1e-10)
 
 
-def test_lines_on_burgers_and_kuramoto_sivashinsky(cole_hopf):
+def test_lines_on_burgers(cole_hopf):
     assert worst(solve("burgers", pk.Lines()), cole_hopf) < 1e-7
 
 
