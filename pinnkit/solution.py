@@ -109,6 +109,16 @@ class Solution:
             values = np.asarray(evaluate(evaluator, points))
         return {name: values[:, i].reshape(shape) for i, name in enumerate(self.fields)}
 
+    @property
+    def eigenvalues(self) -> dict[str, float]:
+        """`{"E[0]": 0.5, "E[1]": 1.5}` of an eigenvalue problem; empty for any other."""
+        heads = tuple(f"{e.name}[" for e in self.problem.eigenvalues)
+        return {
+            name: float(value)
+            for name, value in self.stats.items()
+            if heads and name.startswith(heads) and name.endswith("]")
+        }
+
     def to_xarray(self, resolution: int | Mapping[str, int] = 101) -> xarray.Dataset:
         """Values on a uniform grid of the domain, as an `xarray.Dataset`."""
         from pinnkit.report.export import to_xarray

@@ -189,19 +189,29 @@ def show(file: File, set_: Set = None, as_json: Json = False) -> None:
 @_tidy
 def study(
     file: Annotated[Path, typer.Argument(help="File that defines `study`.")],
-    workers: Annotated[int, typer.Option(help="Processes.")] = 1,
+    workers: Annotated[int | None, typer.Option(help="Processes; 1 by default.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Dask scheduler instead, such as tcp://host:8786.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run what is not done yet of the study in FILE, and print its table."""
-    from pinnkit.study import load_study
+    from pinnkit.interrupt import on_interrupt
+    from pinnkit.study import check_scheduler, load_study
 
-    loaded = load_study(file)
+    if scheduler is not None:
+        check_scheduler(scheduler)
+    with on_interrupt() as interrupted:  # an exception here could be lost in JAX's callbacks
+        loaded = load_study(file)
+    if interrupted():
+        raise KeyboardInterrupt
 
     def tell(case: Any, record: Any) -> None:
         labels = ", ".join(f"{k} {v}" for k, v in case.columns.items() if k != "problem")
         typer.echo(f"{record['status']}: {labels}: {record['reason']}", err=True)
 
-    table = loaded.run(workers=workers, on_case=(lambda *_: None) if as_json else tell)
+    listener = (lambda *_: None) if as_json else tell
+    table = loaded.run(workers=workers, scheduler=scheduler, on_case=listener)
     if as_json:
         rows = json.loads(table.to_json(orient="records") or "[]")
         typer.echo(json.dumps({"study": loaded.name, "folder": str(loaded.path), "cases": rows}))
@@ -282,7 +292,7 @@ def _tell(solution: "Solution", out: Path | None, as_json: bool, quiet: bool) ->
         typer.echo(json.dumps(_facts(solution, residuals, out), allow_nan=False))
         return
     typer.echo(str(solution))
-    for name, value in _eigenvalues(solution).items():
+    for name, value in solution.eigenvalues.items():
         typer.echo(f"  {name} = {value:.12g}")
     for name, value in residuals.items():
         typer.echo(f"  residual {name}: rms {value:.1e}")
@@ -292,7 +302,7 @@ def _tell(solution: "Solution", out: Path | None, as_json: bool, quiet: bool) ->
 
 def _facts(solution: "Solution", residuals: dict[str, float], out: Path | None) -> dict[str, Any]:
     status = "ok" if solution.status.ok else "failed"
-    levels = _eigenvalues(solution)
+    levels = solution.eigenvalues
     return {
         "status": "interrupted" if solution.status.interrupted else status,
         "reason": solution.status.reason,
@@ -303,13 +313,6 @@ def _facts(solution: "Solution", residuals: dict[str, float], out: Path | None) 
         "out": None if out is None else str(out),
         **({"eigenvalues": levels} if levels else {}),
     }
-
-
-def _eigenvalues(solution: "Solution") -> dict[str, float]:
-    """`{"E[0]": 0.5, "E[1]": 1.5}` of an eigenvalue problem; empty for any other."""
-    names = tuple(f"{e.name}[" for e in solution.problem.eigenvalues)
-    stats = solution.stats.items()
-    return {k: float(v) for k, v in stats if names and k.startswith(names) and k.endswith("]")}
 
 
 def _plain(estimate: Any) -> dict[str, float] | None:

@@ -6,8 +6,10 @@ to a triangle, then the rest is solved rank-revealing and dense, or as a chain o
 """
 
 import functools
+import os
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -57,24 +59,27 @@ def solve_blocks(rows: Sequence[Rows], sizes: Sequence[int]) -> Solved:
                 "A collocation row holds a value that is not finite: a coefficient or datum of the "
                 "equations is singular inside an expert. Split the layout at the singular place."
             )
-    with _threads(int(sum(sizes))):
+    with one_blas_thread():
         return _solve_finite(rows, sizes)
 
 
-def _threads(unknowns: int) -> AbstractContextManager:
-    """One BLAS thread for systems of moderate size.
+def one_blas_thread() -> AbstractContextManager:
+    """Keep BLAS to one thread: experts are factorised side by side instead.
 
-    Factorisations of a few hundred columns gain nothing from a second thread, and lose a factor
-    of ten to waiting where the cores are shared.
+    A second BLAS thread gains little on a few hundred columns, and spins for a hundred times as
+    long as the work takes where the cores are shared.
     """
-    if unknowns > REVEALING_LIMIT:
-        return nullcontext()
     return _controller().limit(limits=1, user_api="blas")
 
 
 @functools.cache
 def _controller() -> ThreadpoolController:
     return ThreadpoolController()
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(len(os.sched_getaffinity(0)))
 
 
 def _solve_finite(rows: Sequence[Rows], sizes: Sequence[int]) -> Solved:
@@ -162,16 +167,8 @@ def _compress(
 
 
 def _triangles(stacks: list[np.ndarray]) -> list[np.ndarray]:
-    """Triangles of all stacks, in one batched call where shapes agree."""
-    result = list(stacks)
-    shapes = {s.shape for s in stacks if s.shape[0] > s.shape[1]}
-    for shape in shapes:
-        members = [k for k, s in enumerate(stacks) if s.shape == shape]
-        for k, factor in zip(
-            members, triangle(np.stack([stacks[k] for k in members])), strict=True
-        ):
-            result[k] = factor
-    return result
+    """Triangles of all stacks; LAPACK runs outside the interpreter's lock, one per core."""
+    return list(_pool().map(lambda s: triangle(s) if s.shape[0] > s.shape[1] else s, stacks))
 
 
 def _assemble(

@@ -20,7 +20,7 @@ from pinnkit.experts.families import Chebyshev, Family, Fixed, Shape, Tried
 from pinnkit.experts.layout import Boxes, Graded, Layout, Single, check_edges
 from pinnkit.experts.march import March, Marcher, marcher
 from pinnkit.experts.mixture import Mixture
-from pinnkit.experts.solvers import predicted_seconds
+from pinnkit.experts.solvers import one_blas_thread, predicted_seconds
 from pinnkit.experts.wellposed import require_determined
 from pinnkit.methods.base import Method, Progress, Run
 from pinnkit.solution import Evaluator, Solution, Status
@@ -104,7 +104,8 @@ class LeastSquares(Method):
         seed = int(jax.random.randint(run.key, (), 0, 2**31 - 1))
         shape = Shape(boxes.dim, _periodic_axes(system, boxes), seed)
         ladder = _Ladder(system, layout, linearisers, edges, self.tolerance, run)
-        return ladder.climb(self._following(shape)).solution(self)
+        with one_blas_thread():
+            return ladder.climb(self._following(shape)).solution(self)
 
     def _following(self, shape: Shape) -> Callable[[list[Tried]], Basis | None]:
         family = self.basis if isinstance(self.basis, Family) else Fixed(self.basis)

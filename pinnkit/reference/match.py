@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ class Names:
     source: Mapping[str, str]
     order: Mapping[str, tuple[str, ...]]
     constant: Mapping[str, float]
+    eigenvalues: tuple[str, ...] = ()
 
 
 def parse_names(
@@ -37,11 +38,12 @@ def parse_names(
     fields: tuple[str, ...],
     rename: Mapping[str, str],
     time_axis: str | None,
+    eigenvalues: tuple[str, ...] = (),
 ) -> Names:
     """Read a `rename` mapping; `OptionError` for a target that the problem does not have."""
     source, order, constant = {}, {}, {}
     for left, name in rename.items():
-        if name not in (*axes, *fields):
+        if name not in (*axes, *fields, *eigenvalues):
             raise OptionError(
                 f"--map {left}={name}: the problem has no '{name}'. Map the file's names to "
                 f"coordinates {', '.join(axes)} or fields {', '.join(fields)}."
@@ -55,7 +57,7 @@ def parse_names(
             constant[name] = number
         else:
             source[name] = match["name"] if match else left
-    return Names(axes, fields, time_axis, source, order, constant)
+    return Names(axes, fields, time_axis, source, order, constant, eigenvalues)
 
 
 def _check_order(left: str, order: tuple[str, ...], axes: tuple[str, ...]) -> None:
@@ -92,9 +94,21 @@ def match(path: Path, parts: list[Raw], names: Names, time: float | None) -> Ref
     _check_numbers(path, {**coordinates, **fields})
     floor = {f: raw.floor.get(names.source.get(f, f)) for f in fields}
     reference = _arrange(path, raw, names, coordinates, fields, floor)
+    reference = replace(reference, eigenvalues=_eigenvalues(path, raw, names))
     if time is not None and names.time_axis is not None:
         return reference.at_time(time)
     return reference
+
+
+def _eigenvalues(path: Path, raw: Raw, names: Names) -> dict[str, float]:
+    levels = {}
+    for name in names.eigenvalues:
+        array = raw.find(names.source.get(name, name))
+        if array is not None and not raw.table:
+            values = np.ravel(array)
+            _check_numbers(path, {name: values})
+            levels.update({f"{name}[{i}]": float(v) for i, v in enumerate(values)})
+    return levels
 
 
 def _check_sources(path: Path, parts: list[Raw], names: Names) -> None:

@@ -16,7 +16,8 @@ class Reference:
 
     `layout` is `"grid"`: `coordinates[a]` are 1-D axes and each field has shape
     `(len(coordinates[a]) for a in axes)`; or `"points"`: every array is (N,).
-    `floor[f]` is the reference's own estimate of its relative L2 error, None where unknown.
+    `floor[f]` is the reference's own estimate of its relative L2 error, None where unknown;
+    `eigenvalues` are levels by name, `{"E[0]": 0.5, ...}`, of an eigenvalue problem.
     """
 
     source: str
@@ -26,6 +27,7 @@ class Reference:
     layout: str
     time_axis: str | None = None
     floor: Mapping[str, float | None] = field(default_factory=dict)
+    eigenvalues: Mapping[str, float] = field(default_factory=dict)
 
     def points(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Coordinates and fields as flat arrays, each (N,), in row-major order of `axes`."""

@@ -17,6 +17,7 @@ def read(
     rename: Mapping[str, str] | None = None,
     time: float | None = None,
     time_axis: str | None = None,
+    eigenvalues: tuple[str, ...] = (),
 ) -> Reference:
     """Read other people's results under the names of a problem.
 
@@ -30,6 +31,8 @@ def read(
       constant coordinate: `"0.5": "x"` for a profile along x = 0.5.
     - `time`: one stored time; for files without time, the time that they stand for.
     - `time_axis`: which axis is time; by default `t` or `time` if there is one.
+    - `eigenvalues`: names of the problem's eigenvalues; the file may hold a list of levels for
+      each, as a 1-D array of that name.
 
     Mesh and text files give points, others give grids; points that fill a tensor grid become one.
     Point data of a mesh are used where they hold the fields, else cell data at cell centres
@@ -40,6 +43,6 @@ def read(
     """
     path = Path(path)
     time_axis = time_axis or next((a for a in axes if a in ("t", "time")), None)
-    names = parse_names(tuple(axes), tuple(fields), rename or {}, time_axis)
+    names = parse_names(tuple(axes), tuple(fields), rename or {}, time_axis, eigenvalues)
     parts = load(path, Wanted(time, series=time_axis is not None))
     return match(path, parts, names, time)

@@ -21,19 +21,23 @@ def write_grid(
     coordinates: Arrays,
     fields: Arrays,
     attributes: Mapping[str, object] | None = None,
+    lists: Arrays | None = None,
 ) -> Path:
     """Write `fields`, each of shape `(len(c) for c in coordinates)`, with their 1-D `coordinates`.
 
     `attributes` are strings, numbers or JSON-able objects; `error_estimate`, a dict field ->
     relative L2 error, comes back as the `floor` of the `Reference`. The kind follows the suffix
-    (`.h5 .hdf5 .nc .npz .csv`).
+    (`.h5 .hdf5 .nc .npz .csv`). `lists` are 1-D arrays with an index of their own, such as the
+    levels of an eigenvalue; in a `.csv` they stand in its head.
 
     Raises `OptionError` for another suffix, `ReferenceFileError` for wrong shapes or non-finite
     values, which are never saved.
     """
     axes = tuple(coordinates)
     dims = {**{axis: (axis,) for axis in axes}, **dict.fromkeys(fields, axes)}
-    return _write(Path(path), {**coordinates, **fields}, dims, attributes)
+    numbered = lists or {}
+    dims.update({name: (f"{name}_index",) for name in numbered})
+    return _write(Path(path), {**coordinates, **fields, **numbered}, dims, attributes)
 
 
 def write_points(
@@ -113,6 +117,9 @@ def _write_npz(path: Path, arrays: Arrays, dims: Dims, attributes: Mapping) -> N
 
 
 def _write_csv(path: Path, arrays: Arrays, dims: Dims, attributes: Mapping) -> None:
+    lists = {name: a for name, a in arrays.items() if dims[name] == (f"{name}_index",)}
+    arrays = {name: a for name, a in arrays.items() if name not in lists}
+    attributes = {**attributes, **{name: _plain(a.tolist()) for name, a in lists.items()}}
     axes = [name for name in arrays if dims[name] == (name,)]
     mesh = np.meshgrid(*(arrays[a] for a in axes), indexing="ij")
     grid = dict(zip(axes, mesh, strict=True))

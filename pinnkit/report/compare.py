@@ -19,6 +19,7 @@ from pinnkit.report.sample import inside, sample, solution_name
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_LEVELS = {"ours": "{:.12g}".format, "theirs": "{:.12g}".format, "relative": "{:.1e}".format}
 COLUMNS = ("rel_l2", "rel_linf", "rms", "max", "n_points", "floor")
 
 
@@ -32,6 +33,8 @@ class Comparison:
     - `worst`: for each field the coordinates of the largest error.
     - `floor` in the table is the reference's own error estimate; differences below it mean
       agreement with the reference, not accuracy.
+    - `levels`: for eigenvalue problems `ours`, `theirs` and their relative difference, one row per
+      level that both have; else empty.
     - `ours`, `theirs`: the values compared, in the layout of the reference; NaN outside.
     - `inside`: which places, given as arrays by name, lie in the domain.
     """
@@ -40,6 +43,7 @@ class Comparison:
     reference: str
     table: pd.DataFrame
     by_time: pd.DataFrame
+    levels: pd.DataFrame
     worst: Mapping[str, Mapping[str, float]]
     n_points: int
     n_outside: int
@@ -69,6 +73,8 @@ class Comparison:
             "reference": self.reference,
             "reference_floor": self.reference_floor,
         }
+        if len(self.levels):
+            result["eigenvalues"] = self.levels.to_dict(orient="index")
         json.dumps(result, allow_nan=False)
         return result
 
@@ -85,7 +91,8 @@ class Comparison:
         numbers["largest error at"] = [_place(self.worst[str(n)]) for n in self.table.index]
         outside = f", {self.n_outside} points outside the domain left out" if self.n_outside else ""
         head = f"{self.name} against {self.reference}\n{self.n_points} points{outside}"
-        return f"{head}\n{numbers.to_string()}"
+        levels = f"\n{self.levels.to_string(formatters=_LEVELS)}" if len(self.levels) else ""
+        return f"{head}\n{numbers.to_string()}{levels}"
 
 
 def compare(
@@ -148,6 +155,7 @@ def as_reference(
                 rename=rename,
                 time=time,
                 time_axis=domain.time,
+                eigenvalues=tuple(e.name for e in solution.problem.eigenvalues),
             )
         reference = loaded
     if isinstance(reference, Reference):
@@ -182,7 +190,9 @@ def _evaluate(
         fields[name] = flat.reshape(np.shape(reference))
     if getattr(solution.problem, "eigenvalues", ()):
         fields = {n: f * _sign(f, theirs.fields[n]) for n, f in fields.items()}
-    return dataclasses.replace(theirs, source=solution_name(solution), fields=fields)
+    levels = getattr(solution, "eigenvalues", {})
+    source = solution_name(solution)
+    return dataclasses.replace(theirs, source=source, fields=fields, eigenvalues=levels)
 
 
 def _sign(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -208,8 +218,19 @@ def _comparison(solution: Any, ours: Reference, theirs: Reference, n_outside: in
     by_time = _by_time(ours.time_axis, coordinates, flat_ours, flat_theirs)
     name, source = solution_name(solution), theirs.source
     contains = functools.partial(inside, solution)
-    norms_and_places = (table, by_time, worst, count, n_outside)
+    levels = _compare_levels(ours.eigenvalues, theirs.eigenvalues)
+    norms_and_places = (table, by_time, levels, worst, count, n_outside)
     return Comparison(name, source, *norms_and_places, ours, theirs, contains)
+
+
+def _compare_levels(ours: Mapping[str, float], theirs: Mapping[str, float]) -> pd.DataFrame:
+    rows = {
+        name: [value, theirs[name], abs(value - theirs[name]) / max(abs(theirs[name]), 1e-300)]
+        for name, value in ours.items()
+        if name in theirs
+    }
+    columns = ["ours", "theirs", "relative"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
 def _row(ours: np.ndarray, theirs: np.ndarray, floor: float | None) -> list[float]:

@@ -62,7 +62,8 @@ def export(
         _write_series(solution, path, resolution)
     elif suffix in WRITABLE:
         at = {} if time is None else _time(solution, time)
-        _write_values(path, sample(solution, resolution, at), about(solution))
+        values = sample(solution, resolution, at)
+        _write_values(path, values, about(solution))
     else:
         raise OptionError(
             f"Cannot export to '{path}': unknown kind '{suffix}'. "
@@ -73,12 +74,20 @@ def export(
 
 def _write_values(path: Path, values: Reference, attributes: Mapping[str, Any]) -> None:
     if all(np.isfinite(array).all() for array in values.fields.values()):
-        write_grid(path, values.coordinates, values.fields, attributes)
+        write_grid(path, values.coordinates, values.fields, attributes, _levels(values))
         return
     coordinates, fields = values.points()
     known = np.all([np.isfinite(array) for array in fields.values()], axis=0)
     places = {axis: array[known] for axis, array in coordinates.items()}
     write_points(path, places, {k: a[known] for k, a in fields.items()}, attributes)
+
+
+def _levels(values: Reference) -> dict[str, np.ndarray]:
+    """`{"E": [0.5, 1.5]}` from `{"E[0]": 0.5, "E[1]": 1.5}`."""
+    levels: dict[str, list[float]] = {}
+    for name, value in values.eigenvalues.items():
+        levels.setdefault(name.partition("[")[0], []).append(value)
+    return {name: np.array(row) for name, row in levels.items()}
 
 
 def _time(solution: Any, time: float | None) -> dict[str, float]:

@@ -45,8 +45,16 @@ def sample(
     flat = {a: m.ravel() for a, m in zip(axes, mesh, strict=True)}
     values = evaluate_inside(solution, flat)
     fields = {name: array.reshape(mesh[0].shape) for name, array in values.items()}
-    floor = solution_floor(solution)
-    return Reference(solution_name(solution), axes, coordinates, fields, "grid", domain.time, floor)
+    return Reference(
+        solution_name(solution),
+        axes,
+        coordinates,
+        fields,
+        "grid",
+        domain.time,
+        solution_floor(solution),
+        getattr(solution, "eigenvalues", {}),
+    )
 
 
 def _counts(

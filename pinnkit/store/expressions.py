@@ -59,7 +59,7 @@ def to_tree(node: sp.Basic, encode: Coder) -> Tree:
     if isinstance(node, sp.Float):
         sign, mantissa, exponent, _ = node._mpf_
         return ["Float", str(-mantissa if sign else mantissa), exponent, node._prec]
-    if str(node) in CONSTANTS and not node.args:
+    if any(node is constant for constant in CONSTANTS.values()):  # a symbol may be named E or pi
         return ["constant", str(node)]
     if isinstance(node, TermSymbol):
         return ["Term", node.term.field, list(node.term.orders), list(node.term.axes)]

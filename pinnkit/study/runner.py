@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import concurrent.futures
+import collections
+import contextlib
 import dataclasses
+import functools
 import importlib.util
 import json
-import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pinnkit import files
-from pinnkit.errors import OptionError, PinnkitError, SpecError
-from pinnkit.methods.base import Method
+from pinnkit.errors import MethodError, OptionError, SpecError
+from pinnkit.interrupt import on_interrupt
 from pinnkit.solution import Solution
-from pinnkit.solve import solve
 from pinnkit.study.case import Case
+from pinnkit.study.pools import Cluster, Pool, Processes
+from pinnkit.study.work import FAILED, INTERRUPTED, Outcome, Reference, work
 
-DONE, FAILED, INTERRUPTED = "done", "failed", "interrupted"
+POLL_SECONDS = 0.3
+"""How soon Ctrl-C is noticed while other processes work."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,7 +42,7 @@ class Study:
 
     name: str
     cases: tuple[Case, ...]
-    reference: Method | str | Path | None = None
+    reference: Reference = None
     folder: Path = Path("runs")
     source: Path | None = None
 
@@ -62,28 +65,40 @@ class Study:
     def run(
         self,
         *,
-        workers: int = 1,
+        workers: int | None = None,
+        scheduler: str | None = None,
         on_case: Callable[[Case, dict[str, Any]], None] = lambda case, record: None,
         retry_failed: bool = False,
     ) -> pd.DataFrame:
         """Run what is not done yet and return the table.
 
-        `workers` > 1 runs cases in that many processes; the study must then come from a file
-        (`load_study`). `on_case` hears of every finished case. Ctrl-C stops after noting the
-        present case as interrupted; calling `run` again carries on.
+        - `workers` > 1 runs cases in that many processes; the study must then come from a file
+          (`load_study`).
+        - `scheduler`, such as "tcp://host:8786", runs them on the workers of a Dask scheduler.
+        - `on_case` hears of every finished case.
+
+        Only this process writes into the folder. Ctrl-C stops and notes the running cases as
+        interrupted; calling `run` again carries on.
+
+        Raises `OptionError` for options out of range or a scheduler that does not answer, and
+        `MethodError` if cases were lost, because their worker ended or their code broke.
         """
-        if workers < 1:
-            raise OptionError(f"workers={workers}: give at least 1.")
+        if workers is not None and scheduler is not None:
+            raise OptionError(
+                "--workers and --scheduler exclude each other. Give --workers for processes of "
+                "this computer, or --scheduler for a Dask cluster, whose workers it has itself."
+            )
+        if workers is not None and workers < 1:
+            raise OptionError(f"--workers {workers}: give at least 1.")
         pending = [case for case in self.cases if self._is_pending(case, retry_failed)]
-        if workers == 1:
-            for case in pending:
-                record = self._run_case(case)
-                on_case(case, record)
-                self.write_table()
-                if record["status"] == INTERRUPTED:
-                    raise KeyboardInterrupt
+        if pending and (scheduler is not None or (workers or 1) > 1):
+            self._run_on(lambda: self._pool(workers, scheduler), pending, on_case)
         else:
-            self._run_parallel(pending, workers, on_case)
+            for case in pending:
+                outcome = work(case, self.reference, self._checkpoint(case))
+                self._keep(case, outcome, on_case)
+                if outcome.record["status"] == INTERRUPTED:
+                    raise KeyboardInterrupt
         return self.write_table()
 
     def record(self, case: Case) -> dict[str, Any] | None:
@@ -118,72 +133,100 @@ class Study:
             return True
         return retry_failed and record["status"] == FAILED
 
-    def _run_case(self, case: Case) -> dict[str, Any]:
-        path = self._record_path(case)
-        checkpoint = path.with_suffix(".checkpoint.h5")
-        try:
-            solution = solve(
-                case.problem,
-                case.method,
-                key=case.key,
-                seconds=case.seconds,
-                precision=case.precision,
-                checkpoint=checkpoint,
-                quiet=True,
-            )
-        except PinnkitError as error:
-            record = {"status": FAILED, "reason": str(error)}
-        except KeyboardInterrupt:
-            record = {"status": INTERRUPTED, "reason": "interrupted before a first result"}
-        else:
-            record = self._measure(case, solution)
-            solution.save(path.with_suffix(".h5"))
-            if record["status"] != INTERRUPTED:
-                checkpoint.unlink(missing_ok=True)
-        with files.atomic(path) as temporary:
-            temporary.write_text(json.dumps({"digest": case.digest, **record}, indent=1))
-        return record
+    def _checkpoint(self, case: Case) -> Path:
+        return self._record_path(case).with_suffix(".checkpoint.h5")
 
-    def _measure(self, case: Case, solution: Solution) -> dict[str, Any]:
-        status = DONE if solution.status.ok else FAILED
-        if solution.status.interrupted:
-            status = INTERRUPTED
-        record = {"status": status, "reason": solution.status.reason}
-        record |= {k: v for k, v in solution.stats.items() if np.isscalar(v)}
-        for name, error in (solution.error_estimate or {}).items():
-            record[f"estimate_{name}"] = float(error)
-        if self.reference is not None and status == DONE:
-            other = self.reference
-            if isinstance(other, Method):
-                other = solve(case.problem, other, quiet=True)
-            for name, norms in solution.compare(other).to_json()["fields"].items():
-                record[f"rel_l2_{name}"] = norms["rel_l2"]
-        return {k: v.item() if isinstance(v, np.generic) else v for k, v in record.items()}
-
-    def _run_parallel(
-        self, pending: list[Case], workers: int, on_case: Callable[[Case, dict[str, Any]], None]
+    def _keep(
+        self, case: Case, outcome: Outcome, on_case: Callable[[Case, dict[str, Any]], None]
     ) -> None:
+        """Write what came back; the record goes last, as it says that the rest is there."""
+        path = self._record_path(case)
+        if outcome.run_file is not None:
+            with files.atomic(path.with_suffix(".h5")) as temporary:
+                temporary.write_bytes(outcome.run_file)
+        with files.atomic(path) as temporary:
+            temporary.write_text(json.dumps({"digest": case.digest, **outcome.record}, indent=1))
+        if outcome.record["status"] != INTERRUPTED:
+            self._checkpoint(case).unlink(missing_ok=True)
+        self.write_table()
+        on_case(case, outcome.record)
+
+    def _pool(self, workers: int | None, scheduler: str | None) -> Pool:
+        if scheduler is not None:
+            return Cluster(scheduler)
         if self.source is None:
             raise OptionError(
                 f"Study '{self.name}' was not loaded from a file, so other processes cannot "
                 "rebuild it. Use workers=1, or load_study(path)."
             )
-        context = multiprocessing.get_context("spawn")
-        by_digest = {case.digest: case for case in pending}
-        with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
-            jobs = {
-                pool.submit(_run_in_process, self.source, self.folder, digest): digest
-                for digest in by_digest
-            }
-            for job in concurrent.futures.as_completed(jobs):
-                on_case(by_digest[jobs[job]], job.result())
-                self.write_table()
+        return Processes(workers or 1, functools.partial(_case_of, self.source))
+
+    def _run_on(
+        self,
+        open_pool: Callable[[], Pool],
+        pending: list[Case],
+        on_case: Callable[[Case, dict[str, Any]], None],
+    ) -> None:
+        with contextlib.closing(open_pool()) as pool, on_interrupt() as interrupted:
+            lost: list[str] = []
+            try:
+                for case, job in self._finished(pool, pending, interrupted):
+                    outcome, loss = _result(job)
+                    if outcome is not None:
+                        self._keep(case, outcome, on_case)
+                    elif not interrupted():
+                        lost.append(f"{case.columns}: {loss}")
+            except BaseException:
+                pool.stop()
+                raise
+        if interrupted():
+            raise KeyboardInterrupt
+        if lost:
+            raise MethodError(
+                f"Study '{self.name}' lost {len(lost)} cases, first {lost[0]}. "
+                "Mend the cause and run the study again; finished cases are kept."
+            )
+
+    def _finished(
+        self, pool: Pool, pending: list[Case], interrupted: Callable[[], bool]
+    ) -> Iterator[tuple[Case, Future[Outcome]]]:
+        """Cases as their work ends. After Ctrl-C none is begun, and the running ones end."""
+        waiting, jobs, stopped = collections.deque(pending), {}, False
+        while jobs or (waiting and not interrupted()):
+            while waiting and len(jobs) < pool.slots and not interrupted():
+                case = waiting.popleft()
+                jobs[_submit(pool, case, self.reference, self._checkpoint(case))] = case
+            if interrupted() and not stopped:
+                pool.stop()
+                stopped = True
+            ended, _ = wait(jobs, POLL_SECONDS, FIRST_COMPLETED)
+            for job in ended:
+                yield jobs.pop(job), job
 
 
-def _run_in_process(source: Path, folder: Path, digest: str) -> dict[str, Any]:
-    study = dataclasses.replace(load_study(source), folder=folder)
-    case = next(case for case in study.cases if case.digest == digest)
-    return study._run_case(case)
+def _submit(pool: Pool, case: Case, reference: Reference, checkpoint: Path) -> Future[Outcome]:
+    try:
+        return pool.submit(case, reference, checkpoint)
+    except BrokenExecutor as error:  # another case took the pool down with it
+        broken: Future[Outcome] = Future()
+        broken.set_exception(error)
+        return broken
+
+
+def _result(job: Future[Outcome]) -> tuple[Outcome | None, str]:
+    if job.cancelled():
+        return None, "the scheduler dropped it"
+    error = job.exception()
+    if error is not None:
+        return None, f"{type(error).__name__}: {error}"
+    return job.result(), ""
+
+
+def _case_of(source: Path, digest: str) -> Case:
+    for case in load_study(source).cases:
+        if case.digest == digest:
+            return case
+    raise SpecError(f"Study file '{source}' has changed while it ran. Run the study again.")
 
 
 def load_study(path: str | Path) -> Study:

@@ -1,145 +1,144 @@
 """The timed tables of docs/results: error, time and reference of every problem and method.
 
-    python scripts/benchmarks/results.py --out docs/results [--only burgers]
+    python scripts/benchmarks/results.py --out docs/results [--only NAME ...]
+                                         [--reference-data FOLDER]
 
-Each row is one call of `solve` with key 0 in float64. "floor" is the reference's own error
-(0 for closed forms). Times are wall-clock seconds of `solve`, compilation included.
+Each row (`rows.py`) is one call of `solve` in float64, with key 0 unless it says otherwise, and is
+written as soon as it is measured; rows that are not measured again stay as they are. Times are
+wall-clock seconds of `solve`, compilation included.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import datetime
 import os
 import platform
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import jax
+import table
+from measures import ROOT
+from rows import SECTIONS, Row, Section
 
 import pinnkit as pk
-from pinnkit.compile import compile_problem
 from pinnkit.errors import PinnkitError
-from pinnkit.methods.base import Method
-from pinnkit.methods.choose import choose
-
-FOLDER = Path(__file__).resolve().parents[2]
-BURGERS_EDGES = (-1, -0.4, -0.15, -0.06, -0.025, -0.01, 0, 0.01, 0.025, 0.06, 0.15, 0.4, 1)
-BURGERS_SLABS = (0, 0.2, 0.3, 0.36, 0.42, 0.5, 0.65, 0.8, 1)
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One line of the table: a problem, a method (None: the default) and what to compare with."""
-
-    problem: str
-    method: Method | None
-    reference: Callable[[pk.Problem], pk.Solution | Path]
-    seconds: float | None = None
-    parameters: tuple[tuple[str, float], ...] = ()
+def load(row: Row) -> pk.Problem:
+    return pk.load(ROOT / "problems" / f"{row.problem}.py", **dict(row.parameters))
 
 
-def exact(problem: pk.Problem) -> pk.Solution:
-    return pk.solve(problem, pk.Exact(), quiet=True)
-
-
-def lines(problem: pk.Problem) -> pk.Solution:
-    return pk.solve(problem, pk.Lines(), quiet=True)
-
-
-def steady(problem: pk.Problem) -> pk.Solution:
-    return pk.solve(problem, pk.Steady(), quiet=True)
-
-
-def cole_hopf(problem: pk.Problem) -> Path:
-    path = Path(tempfile.gettempdir()) / "pinnkit_cole_hopf.h5"
-    script = FOLDER / "scripts/references/cole_hopf.py"
-    subprocess.run([sys.executable, script, "--out", path], check=True, stdout=subprocess.DEVNULL)
-    return path
-
-
-GRADED = pk.LeastSquares(layout=pk.Graded(x=BURGERS_EDGES), slabs=BURGERS_SLABS)
-ROWS = (
-    Row("heat1d", None, exact),
-    Row("heat1d", pk.PINN(), exact, 60),
-    Row("heat1d", pk.Lines(), exact),
-    Row("heat2d", None, exact),
-    Row("wave1d", None, exact),
-    Row("wave1d", pk.Lines(), exact),
-    Row("advection", None, exact),
-    Row("poisson2d", None, exact),
-    Row("poisson2d", pk.LeastSquares(layout=pk.Blocks(x=2, y=2)), exact),
-    Row("poisson2d", pk.PINN(), exact, 60),
-    Row("poisson2d", pk.Steady(), exact),
-    Row("poisson3d", None, exact),
-    Row("helmholtz2d", None, exact),
-    Row("helmholtz2d", None, exact, None, (("a1", 6), ("a2", 6))),
-    Row("poisson_nonlinear", pk.LeastSquares(), exact),
-    Row("poisson_nonlinear", pk.Steady(), exact),
-    Row("burgers", None, cole_hopf, 120),
-    Row("burgers", GRADED, cole_hopf),
-    Row("burgers", pk.Lines(), cole_hopf),
-    Row("kovasznay", None, exact, 60),
-    Row("kovasznay", pk.Steady(), exact),
-    Row("cavity", None, steady, 120),
-    Row("allen_cahn", None, lines, 100),
-)
-
-
-def run(row: Row) -> str:
-    """One line of markdown."""
-    problem = pk.load(FOLDER / "problems" / f"{row.problem}.py", **dict(row.parameters))
-    method = row.method or choose(compile_problem(problem))[0]
-    name = method.name if row.method else f"{method.name} (default)"
-    if getattr(method, "layout", None) is not None:
-        name += f" {type(method.layout).__name__}"
-    label = row.problem + "".join(f" {k}={v:g}" for k, v in row.parameters)
+def run(row: Row, problem: pk.Problem, data: Path | None) -> table.Cells:
+    """The cells of a row."""
     started = time.perf_counter()
     try:
-        solution = pk.solve(problem, method, seconds=row.seconds, quiet=True)
+        solution = pk.solve(problem, row.method, key=row.key, seconds=row.seconds, quiet=True)
+    except PinnkitError as refusal:
+        error, floor, verdict = "", None, f"refused: {refusal}"
         seconds = time.perf_counter() - started
-        comparison = solution.compare(row.reference(problem))
-    except PinnkitError as error:
-        return f"| {label} | {name} | failed: {error} | | | |"
-    cells = []
-    for field, norms in comparison.to_json()["fields"].items():
-        cells.append(f"{field} {norms['rel_l2']:.1e}")
-    floor = comparison.to_json()["reference_floor"]
-    reference = row.reference.__name__.replace("_", "-")
-    floor_text = "unknown" if floor is None else f"{floor:.0e}"
-    return f"| {label} | {name} | {', '.join(cells)} | {seconds:.1f} | {reference} | {floor_text} |"
-
-
-def header() -> str:
-    machine = f"{os.cpu_count()} CPU cores ({platform.machine()}), {jax.devices()[0].platform}"
+    else:
+        seconds = time.perf_counter() - started
+        verdict = "" if solution.status.ok else f"failed: {solution.status.reason}"
+        error, floor = compare(row, solution, data)
     return (
-        "# Measured results\n\n"
-        f"`make results`, {datetime.date.today()}, key 0, float64, {machine}, "
-        f"JAX {jax.__version__}.\nRelative L2 error per field against the reference; wall-clock "
-        "seconds of `solve` with compilation. The floor is the reference's own error.\n\n"
-        "| problem | method | relative L2 | seconds | reference | floor |\n"
-        "|---|---|---|---|---|---|\n"
+        row.subject,
+        row.manner(problem),
+        "; ".join(part for part in (error, verdict) if part),
+        f"{seconds:.1f}",
+        row.measure.name,
+        "unknown" if floor is None else f"{floor:.0e}" if floor else "0",
+        str(datetime.date.today()),
     )
 
 
+def compare(row: Row, solution: pk.Solution, data: Path | None) -> tuple[str, float | None]:
+    """Error in words and floor; a solution that is not finite anywhere has neither."""
+    try:
+        return row.measure(solution, data)
+    except PinnkitError as refusal:
+        return f"not comparable: {refusal}", None
+
+
+def head() -> str:
+    machine = f"{os.cpu_count()} CPU cores ({platform.machine()}), {jax.devices()[0].platform}"
+    return (
+        "# Measured results\n\n"
+        f"Written by `make results` (`scripts/benchmarks/results.py`): float64, key 0 unless a row "
+        f"says otherwise, {machine}, JAX {jax.__version__}. One run each. Seconds are wall-clock "
+        "time of `solve` with compilation on a machine that other work may have shared, so upper "
+        "bounds. PINN rows end at their budget or after 4000 iterations, whichever comes first. "
+        "The floor is the reference's own error; a row ends with `failed` where the solution's own "
+        "status says so."
+    )
+
+
+def key(section: Section, row: Row) -> table.Key:
+    return section.title, row.subject, row.manner(load(row)), row.measure.name
+
+
+def missing_note(section: Section, data: Path | None, measured: dict) -> list[str]:
+    """What the section lacks, in words."""
+    absent = [r for r in section.rows if r.measure.needs(data) and key(section, r) not in measured]
+    files = sorted({f"`{row.measure.needs(data)}`" for row in absent})
+    if not files:
+        return []
+    return [f"Skipped {len(absent)} rows, for want of the files {', '.join(files)}."]
+
+
+def write(path: Path, new: dict[table.Key, table.Cells], data: Path | None) -> None:
+    """Merge `new` into the file as it stands now."""
+    measured = table.read(path) | new
+    sections = [
+        (s.title, s.text, [key(s, row) for row in s.rows], missing_note(s, data, measured))
+        for s in SECTIONS
+    ]
+    table.write(path, head(), sections, measured)
+
+
+def selected(names: list[str]) -> list[tuple[Section, Row, str]]:
+    """The rows whose label contains one of the names, all without names; and their labels."""
+    rows = [(section, row) for section in SECTIONS for row in section.rows]
+    labelled = [
+        (section, row, f"{section.title}: {row.subject}, {row.manner(load(row))}")
+        for section, row in rows
+    ]
+    return [
+        (section, row, label)
+        for section, row, label in labelled
+        if not names or any(name.lower() in label.lower() for name in names)
+    ]
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=FOLDER / "docs/results")
-    parser.add_argument("--only", default="", help="only problems whose name contains this")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, default=ROOT / "docs/results", help="folder")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only rows whose 'section: problem, method' contains this; may be repeated",
+    )
+    parser.add_argument(
+        "--reference-data", type=Path, metavar="FOLDER", help="folder of the files of others"
+    )
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / ("README.md" if not options.only else f"{options.only}.md")
-    text = header()
-    for row in ROWS:
-        if options.only in row.problem:
-            text += run(row) + "\n"
-            path.write_text(text)
-            print(text.splitlines()[-1], flush=True)
+    path, data = options.out / "README.md", options.reference_data
+    found = selected(options.only)
+    if not found:
+        parser.error(f"no row contains {' or '.join(map(repr, options.only))}")
+    for section, row, label in found:
+        missing = row.measure.needs(data)
+        if missing:
+            print(f"skipped {label}: no '{missing}' in --reference-data", file=sys.stderr)
+            continue
+        cells = run(row, load(row), data)
+        print(f"{section.title}: {table.line(cells)}", flush=True)
+        write(path, {key(section, row): cells}, data)
+    write(path, {}, data)
 
 
 if __name__ == "__main__":

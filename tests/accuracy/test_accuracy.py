@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from oracles import CAVITY_U, CAVITY_V, kuramoto_sivashinsky
 
 import pinnkit as pk
 
@@ -19,30 +20,6 @@ PROBLEMS = ROOT / "problems"
 
 EDGES = (-1, -0.4, -0.15, -0.06, -0.025, -0.01, 0, 0.01, 0.025, 0.06, 0.15, 0.4, 1)
 SLABS = (0, 0.2, 0.3, 0.36, 0.42, 0.5, 0.65, 0.8, 1)
-
-CAVITY_U = (
-    -0.051894,
-    -0.092375,
-    -0.128702,
-    -0.156537,
-    -0.161252,
-    -0.126915,
-    -0.049579,
-    0.068365,
-    0.295986,
-)
-CAVITY_V = (
-    0.094072,
-    0.133628,
-    0.136871,
-    0.109656,
-    0.050131,
-    -0.039851,
-    -0.138990,
-    -0.194759,
-    -0.147106,
-)
-"""u(0.5, y) and v(x, 0.5) at 0.1 ... 0.9, Re 100: Chebyshev streamfunction collocation, 1e-6."""
 
 WELL = (5.94859770637, 23.05361145703, 48.01632751933, 71.67699695766)
 
@@ -123,6 +100,18 @@ def test_levels_of_the_finite_well():
 
 def test_lines_on_burgers(cole_hopf):
     assert worst(solve("burgers", pk.Lines()), cole_hopf) < 1e-7
+
+
+def relative(found, true):
+    return np.linalg.norm(found - true) / np.linalg.norm(true)
+
+
+def test_lines_on_kuramoto_sivashinsky():
+    times, x = np.array([0.25, 0.5, 0.75, 1.0]), np.linspace(-1, 1, 257)
+    oracle = kuramoto_sivashinsky(times, x)
+    assert relative(kuramoto_sivashinsky(times, x, modes=32, rtol=1e-9), oracle) < 1e-10
+    solution = solve("ks_regular", pk.Lines())
+    assert relative(solution(t=times[:, None], x=x[None, :])["u"], oracle) < 5e-10
 
 
 @pytest.mark.parametrize(

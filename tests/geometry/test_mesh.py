@@ -1,5 +1,6 @@
 """Triangle meshes: files, groups, point location, and what is refused."""
 
+import re
 from pathlib import Path
 
 import meshio
@@ -165,9 +166,10 @@ def test_meshes_are_found_from_below_and_beside(tmp_path, monkeypatch):
     assert find_mesh("four_disks").parent == ROOT / "meshes"
 
 
-def refuse(path, message):
-    with pytest.raises(GeometryError, match=message):
+def refusal(path):
+    with pytest.raises(GeometryError) as caught:
         MeshDomain.read(path)
+    return str(caught.value)
 
 
 def test_broken_files_are_refused(tmp_path):
@@ -175,29 +177,31 @@ def test_broken_files_are_refused(tmp_path):
     for part in (0.01, 0.1, 0.3, 0.6, 0.9):
         path = tmp_path / "cut.msh"
         path.write_bytes(whole[: int(part * len(whole))])
-        refuse(path, "cut.msh")
+        assert "cut.msh" in refusal(path)
     other = tmp_path / "notes.txt"
     other.write_text("no mesh")
-    refuse(other, "notes.txt.*truncated or of an unknown kind")
+    assert re.search("notes.txt.*truncated or of an unknown kind", refusal(other))
     scrap = tmp_path / "scrap.vtu"
     scrap.write_text("<VTKFile")
-    refuse(scrap, "scrap.vtu")
+    assert "scrap.vtu" in refusal(scrap)
 
 
 def test_meshes_without_area_are_refused(tmp_path):
     path = tmp_path / "bad.msh"
-    refuse(write(path, SQUARE, [("line", np.array([[0, 1]]))]), "no triangles .cells found: line")
+    edges = write(path, SQUARE, [("line", np.array([[0, 1]]))])
+    assert "no triangles (cells found: line" in refusal(edges)
     flat = SQUARE.copy()
     flat[2] = [0.5, 0, 0]
-    refuse(write(path, flat, [("triangle", HALVES)]), "1 triangles are degenerate")
+    assert "1 triangles are degenerate" in refusal(write(path, flat, [("triangle", HALVES)]))
     broken = SQUARE.copy()
     broken[1, 0] = np.nan
-    refuse(write(path, broken, [("triangle", HALVES)]), "1 nodes are not finite")
+    assert "1 nodes are not finite" in refusal(write(path, broken, [("triangle", HALVES)]))
     bent = SQUARE + [[0, 0, 0], [0, 0, 0], [0, 0, 0.1], [0, 0, 0]]
-    refuse(write(path, bent, [("triangle", HALVES)]), "not planar")
+    assert "not planar" in refusal(write(path, bent, [("triangle", HALVES)]))
     names = {"inlet": np.array([7, 1])}
     tags = [np.array([1, 1])]
-    refuse(write(path, SQUARE, [("triangle", HALVES)], tags, names), "'inlet' is empty")
+    empty = write(path, SQUARE, [("triangle", HALVES)], tags, names)
+    assert "'inlet' is empty" in refusal(empty)
 
 
 def test_contradictory_groups_are_refused():

@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from oracles import CAVITY_U, CAVITY_V
 from sympy import Eq, Rational, cos, exp, pi, sin, sqrt
 
 from pinnkit import (
@@ -207,30 +208,8 @@ def test_cavity_profiles():
     )
     solution = solve(problem, points=21, rtol=1e-2)
     places = np.arange(1, 10) / 10
-    profile_u = [
-        -0.051894,
-        -0.092375,
-        -0.128702,
-        -0.156537,
-        -0.161252,
-        -0.126915,
-        -0.049579,
-        0.068365,
-        0.295986,
-    ]
-    profile_v = [
-        0.094072,
-        0.133628,
-        0.136871,
-        0.109656,
-        0.050131,
-        -0.039851,
-        -0.138990,
-        -0.194759,
-        -0.147106,
-    ]
-    np.testing.assert_allclose(solution(x=0.5, y=places)["u"], profile_u, atol=1e-3)
-    np.testing.assert_allclose(solution(x=places, y=0.5)["v"], profile_v, atol=1e-3)
+    np.testing.assert_allclose(solution(x=0.5, y=places)["u"], CAVITY_U, atol=1e-3)
+    np.testing.assert_allclose(solution(x=places, y=0.5)["v"], CAVITY_V, atol=1e-3)
 
 
 def test_refusals_and_missing_conditions_are_in_words():

@@ -15,7 +15,7 @@ class Stand:
     formulas: Mapping[str, Callable]
     error_estimate: Mapping[str, float] | None = None
     history: Mapping[str, np.ndarray] = field(default_factory=dict)
-    eigenvalues: tuple = ()
+    eigenvalues: Mapping[str, float] = field(default_factory=dict)
     method: str = "Stand"
 
     @property
@@ -24,11 +24,12 @@ class Stand:
 
     @property
     def problem(self):
+        names = sorted({level.partition("[")[0] for level in self.eigenvalues})
         return SimpleNamespace(
             name="formula",
             domain=self.domain,
             field_names=self.fields,
-            eigenvalues=self.eigenvalues,
+            eigenvalues=[SimpleNamespace(name=n) for n in names],
         )
 
     def __call__(self, **coordinates):

@@ -99,9 +99,22 @@ def test_the_sign_of_an_eigenfunction_is_arbitrary():
     axis = np.linspace(0, 1, 11)
     theirs = Reference("r", ("x",), {"x": axis}, {"u": -np.sin(axis)}, "grid")
     plain = Stand(Box(x=(0, 1)), {"u": lambda x: np.sin(x)})
-    modes = Stand(Box(x=(0, 1)), {"u": lambda x: np.sin(x)}, eigenvalues=("E",))
+    modes = Stand(Box(x=(0, 1)), {"u": lambda x: np.sin(x)}, eigenvalues={"E[0]": 1.0})
     assert compare(plain, theirs).table.loc["u", "rel_l2"] == pytest.approx(2)
     assert compare(modes, theirs).table.loc["u", "rel_l2"] == 0
+
+
+def test_levels_are_compared_with_those_in_the_file(tmp_path):
+    axis, formulas = np.linspace(0, 1, 11), {"u": lambda x: np.sin(x)}
+    modes = Stand(Box(x=(0, 1)), formulas, eigenvalues={"E[0]": 1.0, "E[1]": 4.0, "E[2]": 9.0})
+    for suffix in (".h5", ".npz", ".nc"):
+        path = tmp_path / f"modes{suffix}"
+        write_grid(path, {"x": axis}, {"u": np.sin(axis)}, lists={"levels": np.array([1.0, 5.0])})
+        found = compare(modes, path, rename={"levels": "E"})
+        assert list(found.levels.index) == ["E[0]", "E[1]"]
+        assert found.to_json()["eigenvalues"]["E[1]"]["relative"] == pytest.approx(0.2)
+        assert "E[1]" in str(found) and found.table.loc["u", "max"] < 1e-15
+        assert compare(modes, path).to_json().get("eigenvalues") is None
 
 
 def test_nothing_in_common(heat, flow):

@@ -119,7 +119,13 @@ def test_mistake_is_named(mistake):
 
 
 def test_priority_settles_a_corner():
-    problem(HEAT, START, Dirichlet(u, 1, on=("x-", "x+"), priority=1))
+    def walls(priority):
+        return Dirichlet(u, 1, on=("x-", "x+"), priority=priority)
+
+    with pytest.raises(SpecError, match="priority=1; the other then yields"):
+        problem(HEAT, START, walls(0))
+    settled = problem(HEAT, START, walls(1))
+    assert [c.priority for c in settled.conditions] == [0, 0, 1]
 
 
 def test_field_must_fit_the_domain():

@@ -11,7 +11,17 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinnkit import Box, Dirichlet, Equation, Initial, Problem, coordinates, field, parameter
+from pinnkit import (
+    Box,
+    Dirichlet,
+    Equation,
+    Initial,
+    Problem,
+    coordinates,
+    eigenvalue,
+    field,
+    parameter,
+)
 from pinnkit.ansatz import build_ansatz, enforce
 from pinnkit.compile import compile_problem
 from pinnkit.errors import OptionError, RunFileError
@@ -82,6 +92,12 @@ def test_expressions_round_trip(expression):
     again = from_tree(tree, lambda law: law)
     assert again == expression
     assert str(again) == str(expression)
+
+
+@pytest.mark.parametrize("symbol", [eigenvalue("E"), parameter("pi", 1.0), coordinates("I")])
+def test_a_symbol_may_bear_the_name_of_a_constant(symbol):
+    again = from_tree(to_tree(symbol * sp.E, lambda law: law), lambda law: law)
+    assert again == symbol * sp.E and symbol in again.free_symbols
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,146 @@
+"""What a row of the tables measures: a solution's error, against something independent of it.
+
+A measure is called with the solution and the folder of files of others, and returns the errors in
+words and the floor, the reference's own error (None: unknown).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+import pinnkit as pk
+from pinnkit.compile import compile_problem
+from pinnkit.report.compare import Comparison
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Measure(Protocol):
+    """`name` stands in the table's column "reference"."""
+
+    @property
+    def name(self) -> str: ...
+
+    def needs(self, folder: Path | None) -> str | None:
+        """The file that is missing, or None."""
+        ...
+
+    def __call__(self, solution: pk.Solution, folder: Path | None) -> tuple[str, float | None]: ...
+
+
+def exact(problem: pk.Problem) -> pk.Solution:
+    """The closed form that the problem declares."""
+    return pk.solve(problem, pk.Exact(), quiet=True)
+
+
+def lines(problem: pk.Problem) -> pk.Solution:
+    """The method of lines with its own error estimate."""
+    return pk.solve(problem, pk.Lines(), quiet=True)
+
+
+def steady(problem: pk.Problem) -> pk.Solution:
+    """Spectral collocation with its own error estimate."""
+    return pk.solve(problem, pk.Steady(), quiet=True)
+
+
+def cole_hopf(problem: pk.Problem) -> Path:
+    """scripts/references/cole_hopf.py for the viscosity of a Burgers problem."""
+    nu = compile_problem(problem).parameters["nu"]
+    path = Path(tempfile.gettempdir()) / f"pinnkit_cole_hopf_{nu:.6g}.h5"
+    script = ROOT / "scripts/references/cole_hopf.py"
+    command = [sys.executable, script, "--nu", repr(float(nu)), "--out", path]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return path
+
+
+@dataclasses.dataclass(frozen=True)
+class Against:
+    """Relative L2 against a solution, or a file written by a script, of the same problem."""
+
+    reference: Callable[[pk.Problem], pk.Solution | Path]
+
+    @property
+    def name(self) -> str:
+        return self.reference.__name__.replace("_", "-")
+
+    def needs(self, folder: Path | None) -> str | None:
+        return None
+
+    def __call__(self, solution: pk.Solution, folder: Path | None) -> tuple[str, float | None]:
+        comparison = solution.compare(self.reference(solution.problem))
+        return errors(comparison), comparison.reference_floor
+
+
+@dataclasses.dataclass(frozen=True)
+class FileOf:
+    """Relative L2 against a file that others computed; `floor` is how good that file is."""
+
+    path: str
+    author: str
+    floor: float
+    rename: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def name(self) -> str:
+        maps = "".join(f" --map {theirs}={ours}" for theirs, ours in self.rename)
+        return f"`{self.path}`{f' (`{maps.strip()}`)' if maps else ''}, {self.author}"
+
+    def needs(self, folder: Path | None) -> str | None:
+        return None if folder is not None and (folder / self.path).is_file() else self.path
+
+    def __call__(self, solution: pk.Solution, folder: Path | None) -> tuple[str, float | None]:
+        assert folder is not None
+        comparison = solution.compare(folder / self.path, rename=dict(self.rename))
+        return errors(comparison), self.floor
+
+
+@dataclasses.dataclass(frozen=True)
+class Levels:
+    """The largest relative error of the first four levels."""
+
+    closed_form: Callable[[int], np.ndarray]
+    name: str
+    floor: float
+    count: int = 4
+
+    def needs(self, folder: Path | None) -> str | None:
+        return None
+
+    def __call__(self, solution: pk.Solution, folder: Path | None) -> tuple[str, float | None]:
+        found = np.array([solution.stats[f"E[{n}]"] for n in range(self.count)])
+        true = self.closed_form(self.count)
+        return f"E {np.max(np.abs(found / true - 1)):.1e}", self.floor
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldOut:
+    """An operator's own mean relative L2 error over test functions that training never saw."""
+
+    name: str = "classical solver, held-out functions"
+
+    def needs(self, folder: Path | None) -> str | None:
+        return None
+
+    def __call__(self, solution: pk.Solution, folder: Path | None) -> tuple[str, float | None]:
+        return in_words(solution.error_estimate or {}), None
+
+
+def errors(comparison: Comparison) -> str:
+    """Relative L2 by field."""
+    fields = comparison.to_json()["fields"]
+    return in_words({name: norms["rel_l2"] for name, norms in fields.items()})
+
+
+def in_words(by_field: Mapping[str, float | None]) -> str:
+    return ", ".join(
+        f"{name} {'undefined' if error is None else f'{error:.1e}'}"
+        for name, error in by_field.items()
+    )
