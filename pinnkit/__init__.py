@@ -9,8 +9,11 @@ from pinnkit.experts.layout import Blocks as Blocks
 from pinnkit.experts.layout import Graded as Graded
 from pinnkit.experts.layout import Single as Single
 from pinnkit.geometry import Box as Box
+from pinnkit.geometry import Disk as Disk
+from pinnkit.geometry import Ellipse as Ellipse
 from pinnkit.geometry import Interval as Interval
 from pinnkit.geometry import MeshDomain as MeshDomain
+from pinnkit.geometry import Polygon as Polygon
 from pinnkit.methods.eigen import Eigen as Eigen
 from pinnkit.methods.exact import Exact as Exact
 from pinnkit.methods.least_squares import LeastSquares as LeastSquares

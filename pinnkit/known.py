@@ -7,7 +7,17 @@ from pinnkit.ansatz.embedding import AxisFeatures, Embedding
 from pinnkit.derivatives import ChebyshevAxis, FourierAxis, UniformAxis
 from pinnkit.experts.bases import RandomSine, RandomTanh, Tensor, TrainedLayer
 from pinnkit.experts.mixture import Mixture
-from pinnkit.geometry import Box, MeshDomain, Product
+from pinnkit.geometry import (
+    Box,
+    Difference,
+    Disk,
+    Ellipse,
+    Intersection,
+    MeshDomain,
+    Polygon,
+    Product,
+    Union,
+)
 from pinnkit.methods.gridfield import ClosedForm, GridField
 from pinnkit.methods.least_squares import Experts
 from pinnkit.methods.surrogate import GridMap, OperatorField, PointMap
@@ -28,7 +38,8 @@ from pinnkit.spec.condition import Condition, Data
 from pinnkit.spec.laws import Exponential, GaussianField, Threshold, UniformConstant
 from pinnkit.spec.problem import Problem
 
-SPEC = (Problem, Condition, Data, Box, MeshDomain, Product)
+SHAPES = (Disk, Ellipse, Polygon, Union, Intersection, Difference)
+SPEC = (Problem, Condition, Data, Box, MeshDomain, Product, *SHAPES)
 LAWS = (GaussianField, Threshold, Exponential, UniformConstant)
 NETWORKS = (Pointwise, Ansatz, AxisGate, Constraint, AxisFeatures, Embedding, MLPNetwork)
 EXPERTS = (Experts, Mixture, RandomSine, RandomTanh, Tensor, TrainedLayer)

@@ -33,8 +33,8 @@ def tabulate(basis: Features, xi: Any, terms: Iterable[Term]) -> dict[Orders, An
 
 
 def chart_factor(half: np.ndarray, orders: Orders) -> np.ndarray:
-    """prod_i half_i^(-a_i), (N,): physical derivative = factor * local derivative."""
-    return np.prod(half ** -np.asarray(orders, dtype=float)[None, :], axis=1)
+    """prod_i half_i^(-a_i) over the last axis: physical derivative = factor * local derivative."""
+    return np.prod(half ** -np.asarray(orders, dtype=float), axis=-1)
 
 
 def term_values(
@@ -44,15 +44,14 @@ def term_values(
     fields: Sequence[str],
     terms: Iterable[Term],
 ) -> dict[Term, np.ndarray]:
-    """Values (N,) of the terms.
+    """Values (N,) of the terms at points of one expert.
 
-    `half` (N, d): half widths of each point's expert; `coefficients` (N, fields, n): those of each
-    point's expert.
+    `half` (d,): the expert's half widths; `coefficients` (fields, n).
     """
     place = {name: i for i, name in enumerate(fields)}
     return {
-        term: np.einsum("pn,pn->p", tables[term.orders], coefficients[:, place[term.field]])
-        * chart_factor(half, term.orders)
+        term: tables[term.orders]
+        @ (coefficients[place[term.field]] * chart_factor(half, term.orders))
         for term in terms
     }
 
@@ -63,9 +62,10 @@ def rows(
     weights: Mapping[Term, np.ndarray],
     fields: Sequence[str],
 ) -> np.ndarray:
-    """sum_T weights[T] T[phi], (N, fields * n), columns grouped by field.
+    """sum_T weights[T] T[phi] at points of one expert, (N, fields * n), columns grouped by field.
 
-    `weights[T]` (N,) is d fn / d value_T at each point, scaled as the caller likes.
+    `half` (d,): the expert's half widths. `weights[T]` (N,) is d fn / d value_T at each point,
+    scaled as the caller likes.
     """
     sample = next(iter(tables.values()))
     result = np.zeros((sample.shape[0], len(fields), sample.shape[1]))

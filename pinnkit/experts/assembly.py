@@ -1,6 +1,7 @@
 """Rows of one mixture of experts: a compiled system, linearised, on collocation points."""
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,8 +10,10 @@ from pinnkit.compile import Residual, System, Term
 from pinnkit.derivatives import basis as along_basis
 from pinnkit.experts.bases import Basis, Orders
 from pinnkit.experts.collocation import (
+    EDGE_RATIO,
     Pairs,
     Points,
+    merged,
     region_points,
     shared_points,
     volume_points,
@@ -18,6 +21,8 @@ from pinnkit.experts.collocation import (
 )
 from pinnkit.experts.integrals import Total, totals
 from pinnkit.experts.layout import Boxes
+from pinnkit.experts.mixture import Mixture
+from pinnkit.experts.pieces import Piece, pieces, piecewise_rows, piecewise_values, runs
 from pinnkit.experts.solvers import Rows
 from pinnkit.spec.condition import Kind
 
@@ -34,19 +39,29 @@ class Site:
     residual: Residual
     linearise: Lineariser
     points: Points
-    tables: Mapping[Orders, np.ndarray]
+    pieces: tuple[Piece, ...]
     weight: float
 
 
 @dataclass(frozen=True)
 class Join:
-    """Equality of the derivatives `orders` of one field across pairs of experts, or in time."""
+    """Equality of the derivatives `orders` of one field across pairs of experts."""
 
     field: str
     orders: Orders
     pairs: Pairs
     left: np.ndarray
     right: np.ndarray
+
+
+@dataclass(frozen=True)
+class Handover:
+    """The derivatives `orders` of all fields in time, where a slab begins, from the slab before."""
+
+    orders: Orders
+    fields: tuple[str, ...]
+    points: Points
+    pieces: tuple[Piece, ...]
 
 
 @dataclass(frozen=True)
@@ -82,7 +97,7 @@ class Collocation:
     sites: tuple[Site, ...]
     first: tuple[Site, ...]
     joins: tuple[Join, ...]
-    handover: tuple[Join, ...]
+    handover: tuple[Handover, ...]
     totals: tuple[Total, ...]
     magnitudes: tuple[float, ...]
     wavenumbers: tuple[float, ...]
@@ -90,7 +105,7 @@ class Collocation:
     def moved(self, boxes: Boxes) -> "Collocation":
         """The same collocation in boxes that differ in their extent of time only."""
 
-        def move(sites: tuple[Site, ...]) -> tuple[Site, ...]:
+        def move(sites: tuple) -> tuple:
             return tuple(replace(s, points=s.points.moved(boxes)) for s in sites)
 
         return replace(
@@ -98,6 +113,7 @@ class Collocation:
             boxes=boxes,
             sites=move(self.sites),
             first=move(self.first),
+            handover=move(self.handover),
             totals=tuple(t.moved(boxes) for t in self.totals),
         )
 
@@ -105,51 +121,56 @@ class Collocation:
     def width(self) -> int:
         return len(self.system.fields) * self.basis.size
 
-    def linear(
-        self, coefficients: np.ndarray, before: tuple[np.ndarray, Boxes] | None = None
-    ) -> Linear:
-        """Linearise at `coefficients`; `before` are those of the slab before, with its boxes."""
+    def linear(self, coefficients: np.ndarray, before: Mixture | None = None) -> Linear:
+        """Linearise at `coefficients`; `before` is the slab before, on boxes of its own."""
         rows: list[Rows] = []
         residuals: list[np.ndarray] = []
         for site in self.sites if before else (*self.sites, *self.first):
             self._site_rows(site, coefficients, rows, residuals)
         for join in self.joins:
             self._join_rows(join, coefficients, rows, residuals)
-        if before:
-            for join in self.handover:
-                self._handover_rows(join, coefficients, before, rows, residuals)
+        if before is not None:
+            for handover in self.handover:
+                self._handover_rows(handover, coefficients, before, rows, residuals)
         for total in self.totals:
             total.add(self.boxes, coefficients, self.magnitudes, rows, residuals)
         return Linear(rows, np.concatenate(residuals))
 
     def values(self, coefficients: np.ndarray) -> np.ndarray:
         """Fields at the points of the first equation, (P, fields), in units of `magnitudes`."""
-        site = self.sites[0]
-        table = site.tables.get((0,) * self.boxes.dim)
-        if table is None:
-            table = self.basis.features(site.points.local, (0,) * self.boxes.dim)
-        found = np.einsum("pn,pfn->pf", table, coefficients[site.points.owner])
-        return found / np.asarray(self.magnitudes)[None, :]
+        values = piecewise_values(
+            self.plain, self.boxes, coefficients, self.system.fields, self.plain_terms
+        )
+        sizes = zip(values.values(), self.magnitudes, strict=True)
+        return np.stack([value / size for value, size in sizes], axis=1)
+
+    @property
+    def plain_terms(self) -> tuple[Term, ...]:
+        """The fields themselves, underived."""
+        zero = (0,) * self.boxes.dim
+        return tuple(Term(name, zero, self.system.axes) for name in self.system.fields)
+
+    @functools.cached_property
+    def plain(self) -> tuple[Piece, ...]:
+        """The features themselves at the points of the first equation."""
+        return pieces(self.basis, self.sites[0].points, self.plain_terms)
 
     def _site_rows(
         self, site: Site, coefficients: np.ndarray, rows: list[Rows], residuals: list[np.ndarray]
     ) -> None:
         points, fields, terms = site.points, self.system.fields, site.residual.plan.terms
-        half = self.boxes.half[points.owner]
-        values = along_basis.term_values(
-            site.tables, half, coefficients[points.owner], fields, terms
-        )
+        values = piecewise_values(site.pieces, self.boxes, coefficients, fields, terms)
         value, slopes = site.linearise(
             values, point_data(self.system, points), self.system.parameters
         )
         if site.residual.observed is not None:
             value = value - site.residual.observed[np.asarray(points.weights, dtype=int)]
         scale = site.weight * self._row_scale(points.owner, slopes)
-        matrix = along_basis.rows(
-            site.tables, half, {t: scale * s for t, s in slopes.items()}, fields
-        )
         known = sum((slopes[t] * values[t] for t in terms), np.zeros(len(value)))
-        rows += _by_owner(points.owner, matrix, scale * (known - value))
+        rhs = scale * (known - value)
+        weights = {t: scale * s for t, s in slopes.items()}
+        for piece, matrix in piecewise_rows(site.pieces, self.boxes, weights, fields):
+            rows.append(Rows((piece.expert,), (matrix,), rhs[piece.where]))
         residuals.append(scale * value)
 
     def _row_scale(self, owner: np.ndarray, slopes: Mapping[Term, np.ndarray]) -> np.ndarray:
@@ -196,7 +217,7 @@ class Collocation:
             - np.einsum("pn,pn->p", right, coefficients[pairs.right, index])
         )
         columns = slice(index * n, (index + 1) * n)
-        for piece in _runs(pairs.left * self.boxes.count + pairs.right):
+        for piece in runs(pairs.left * self.boxes.count + pairs.right):
             blocks = np.zeros((2, piece.stop - piece.start, self.width))
             blocks[0][:, columns], blocks[1][:, columns] = left[piece], -right[piece]
             ends = int(pairs.left[piece.start]), int(pairs.right[piece.start])
@@ -208,20 +229,25 @@ class Collocation:
 
     def _handover_rows(
         self,
-        join: Join,
+        handover: Handover,
         coefficients: np.ndarray,
-        before: tuple[np.ndarray, Boxes],
+        before: Mixture,
         rows: list[Rows],
         residuals: list[np.ndarray],
     ) -> None:
-        index, n = self.system.fields.index(join.field), self.basis.size
-        old, new = self._sides(join, before[1], self.boxes)
-        owner = join.pairs.right
-        target = np.einsum("pn,pn->p", old, before[0][owner, index])
-        residuals.append(np.einsum("pn,pn->p", new, coefficients[owner, index]) - target)
-        matrix = np.zeros((len(owner), self.width))
-        matrix[:, index * n : (index + 1) * n] = new
-        rows += _by_owner(owner, matrix, target)
+        fields, points = self.system.fields, handover.points
+        terms = tuple(Term(name, handover.orders, self.system.axes) for name in handover.fields)
+        values = piecewise_values(handover.pieces, self.boxes, coefficients, fields, terms)
+        known = before.on_host(points.physical, handover.orders)
+        kappa = np.asarray(self.wavenumbers)[None, :] / self.boxes.half
+        enlarged = np.prod(kappa ** np.asarray(handover.orders), axis=1)[points.owner]
+        for term in terms:
+            index = fields.index(term.field)
+            scale = SIDE_WEIGHT / (enlarged * self.magnitudes[index])
+            target = scale * known[:, index]
+            residuals.append(scale * values[term] - target)
+            for piece, matrix in piecewise_rows(handover.pieces, self.boxes, {term: scale}, fields):
+                rows.append(Rows((piece.expert,), (matrix,), target[piece.where]))
 
 
 def collocate(
@@ -307,16 +333,14 @@ def _site(
         # Observations keep their place in the data where quadrature weights usually stand.
         points = Points(owner, boxes.local(owner, physical), physical, order.astype(float))
     else:
-        from pinnkit.experts.collocation import merged
-
-        parts = [
+        found = [
             region_points(domain, domain.region(name), boxes, nodes, system.axes)
             for name in residual.regions
         ]
-        points = parts[0] if len(parts) == 1 else merged(parts)
+        points = found[0] if len(found) == 1 else merged(found)
     inside = residual.kind is Kind.EQUATION and residual.regions == ("interior",)
-    tables = along_basis.tabulate(basis, points.local, residual.plan.terms)
-    return Site(residual, linearise, points, tables, 1.0 if inside else SIDE_WEIGHT)
+    parts = pieces(basis, points, residual.plan.terms)
+    return Site(residual, linearise, points, parts, 1.0 if inside else SIDE_WEIGHT)
 
 
 def _joins(system: System, basis: Basis, boxes: Boxes, nodes: tuple[int, ...]) -> tuple[Join, ...]:
@@ -368,29 +392,20 @@ def _on_axis(pairs: Pairs, axis: int) -> Pairs:
 
 def _handover(
     system: System, basis: Basis, boxes: Boxes, nodes: tuple[int, ...]
-) -> tuple[Join, ...]:
-    """Continuity in time with the slab before, whose experts stand in the same order."""
+) -> tuple[Handover, ...]:
+    """Continuity in time with the slab before: of each field and its rates below the highest."""
     if system.time is None or not any(system.traits.time_order.values()):
         return ()
     axis = system.axes.index(system.time)
-    counts = [1 if i == axis else int(np.ceil(1.4 * q)) for i, q in enumerate(nodes)]
+    counts = [1 if i == axis else int(np.ceil(EDGE_RATIO * q)) for i, q in enumerate(nodes)]
     inner = volume_points(system.domain, boxes, counts)
-    end, start = inner.local.copy(), inner.local.copy()
-    end[:, axis], start[:, axis] = 1.0, -1.0
-    pairs = Pairs(inner.owner, inner.owner, np.full(len(end), axis), end, start)
-    joins: list[Join] = []
-    for field in system.fields:
-        joins += _smooth(basis, pairs, field, axis, system.traits.time_order[field])
-    return tuple(joins)
-
-
-def _by_owner(owner: np.ndarray, matrix: np.ndarray, rhs: np.ndarray) -> list[Rows]:
-    return [Rows((int(owner[s.start]),), (matrix[s],), rhs[s]) for s in _runs(owner)]
-
-
-def _runs(labels: np.ndarray) -> Sequence[slice]:
-    """Slices of equal consecutive labels."""
-    if not len(labels):
-        return []
-    cuts = [0, *(np.nonzero(np.diff(labels))[0] + 1).tolist(), len(labels)]
-    return [slice(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    local = inner.local.copy()
+    local[:, axis] = -1.0
+    points = replace(inner, local=local, physical=boxes.physical(inner.owner, local))
+    found = []
+    for order in range(max(system.traits.time_order.values())):
+        fields = tuple(f for f in system.fields if system.traits.time_order[f] > order)
+        orders = tuple(order if i == axis else 0 for i in range(boxes.dim))
+        terms = [Term(name, orders, system.axes) for name in fields]
+        found.append(Handover(orders, fields, points, pieces(basis, points, terms)))
+    return tuple(found)

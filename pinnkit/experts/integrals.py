@@ -9,10 +9,10 @@ import numpy as np
 from pinnkit.compile import Residual, System
 from pinnkit.compile.compiler import lower
 from pinnkit.compile.emit import Emitted
-from pinnkit.derivatives import basis as along_basis
-from pinnkit.experts.bases import Basis, Orders
+from pinnkit.experts.bases import Basis
 from pinnkit.experts.collocation import Points, volume_points
 from pinnkit.experts.layout import Boxes
+from pinnkit.experts.pieces import Piece, pieces, piecewise_rows, piecewise_values
 from pinnkit.experts.solvers import Rows
 from pinnkit.geometry import Box
 
@@ -27,7 +27,7 @@ class Total:
     value: Callable
     points: Points
     row: np.ndarray
-    tables: Mapping[Orders, np.ndarray]
+    pieces: tuple[Piece, ...]
     weight: float
 
     def moved(self, boxes: Boxes) -> "Total":
@@ -43,16 +43,11 @@ class Total:
     ) -> None:
         """Append the rows and their residuals."""
         system, points = self.system, self.points
-        terms, half = self.residual.plan.terms, boxes.half[points.owner]
-        values = along_basis.term_values(
-            self.tables, half, coefficients[points.owner], system.fields, terms
-        )
+        terms = self.residual.plan.terms
+        values = piecewise_values(self.pieces, boxes, coefficients, system.fields, terms)
         z = {axis: points.physical[:, i] for i, axis in enumerate(system.axes)}
         value, slopes = self.linearise(values, z, system.parameters)
         datum = np.broadcast_to(np.asarray(self.value({}, z, system.parameters)), value.shape)
-        matrix = along_basis.rows(
-            self.tables, half, {t: points.weights * s for t, s in slopes.items()}, system.fields
-        )
         count = int(self.row.max()) + 1
         known = sum((slopes[t] * values[t] for t in terms), np.zeros(len(value)))
         integral = np.bincount(self.row, points.weights * (value + datum), count)
@@ -60,19 +55,15 @@ class Total:
         wanted = datum[np.unique(self.row, return_index=True)[1]]
         size = max(magnitudes) * np.bincount(self.row, points.weights, count)
         scale = self.weight / size
-        blocks = tuple(
-            scale[:, None] * _sum_rows(matrix, self.row, points.owner == k, count)
-            for k in range(boxes.count)
-        )
+        weights = {t: points.weights * s for t, s in slopes.items()}
+        width = len(system.fields) * coefficients.shape[2]
+        blocks = [np.zeros((count, width)) for _ in range(boxes.count)]
+        for piece, matrix in piecewise_rows(self.pieces, boxes, weights, system.fields):
+            np.add.at(blocks[piece.expert], self.row[piece.where], matrix)
         experts = tuple(range(boxes.count))
-        rows.append(Rows(experts, blocks, scale * (wanted - integral + linear)))
+        scaled = tuple(scale[:, None] * block for block in blocks)
+        rows.append(Rows(experts, scaled, scale * (wanted - integral + linear)))
         residuals.append(scale * (integral - wanted))
-
-
-def _sum_rows(matrix: np.ndarray, row: np.ndarray, own: np.ndarray, count: int) -> np.ndarray:
-    result = np.zeros((count, matrix.shape[1]))
-    np.add.at(result, row[own], matrix[own])
-    return result
 
 
 def totals(
@@ -96,7 +87,6 @@ def totals(
             axis = system.axes.index(system.time)
             times = np.round(points.local[:, axis], 12)
             row = np.unique(times, return_inverse=True)[1].reshape(-1)
-        tables = along_basis.tabulate(basis, points.local, residual.plan.terms)
         found.append(
             Total(
                 system,
@@ -105,7 +95,7 @@ def totals(
                 jax.jit(value),
                 points,
                 row,
-                tables,
+                pieces(basis, points, residual.plan.terms),
                 weight,
             )
         )

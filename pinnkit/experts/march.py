@@ -1,20 +1,14 @@
 """From slab to slab of time (a steady problem is one slab), each solved by Newton's method."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from pinnkit.compile import System
-from pinnkit.experts.assembly import Collocation, Linear, Lineariser, collocate, held_out
-from pinnkit.experts.bases import Basis
 from pinnkit.experts.layout import Boxes, Layout
-from pinnkit.experts.newton import Newton, newton
-from pinnkit.experts.solvers import ridge_solve, solve_blocks
-from pinnkit.spec.condition import Kind
+from pinnkit.experts.slab import Machine, Slab
 
 SHORTEST_SLAB = 1.0 / 1024.0
-FIT_RIDGE = 1e-10
 FIRST_NONLINEAR = 0.1
 USEFUL = 0.5
 
@@ -22,19 +16,6 @@ USEFUL = 0.5
 def _factor(wanted: float, found: float) -> float:
     """By what to change a slab's length: the residual falls like its eighth power or faster."""
     return float(np.clip(0.8 * (wanted / max(found, 1e-300)) ** 0.125, 0.3, 2.5))
-
-
-@dataclass(frozen=True)
-class Slab:
-    """One solved slab. `held` is the residual at points between the collocation points, relative
-    to the size of the fields; `rank` the numerical rank, -1 where not revealed."""
-
-    boxes: Boxes
-    coefficients: np.ndarray
-    newton: Newton
-    held: float
-    rank: int
-    solver: str
 
 
 @dataclass(frozen=True)
@@ -72,13 +53,10 @@ class March:
 
 @dataclass(frozen=True)
 class Marcher:
-    """A system on a layout with one basis: tables are computed once and used for every slab."""
+    """A march through time on a given layout."""
 
-    system: System
+    machine: Machine
     layout: Layout
-    basis: Basis
-    rows: Collocation
-    check: Collocation
     interrupted: Callable[[], bool]
     report: Callable[[int, float, float], None]
 
@@ -98,10 +76,10 @@ class Marcher:
         A slab above `tolerance` is shortened while that helps; where it does not, space limits the
         accuracy: the march is abandoned if `abandon`, else goes on at the accuracy reached.
         """
-        low, high = self.system.domain.bounds[str(self.system.time)]
+        low, high = self.machine.system.domain.bounds[str(self.machine.system.time)]
         slabs: list[Slab] = []
         now, accepted = low, tolerance
-        length = (high - low) * (1.0 if self.system.traits.linear else FIRST_NONLINEAR)
+        length = (high - low) * (1.0 if self.machine.system.traits.linear else FIRST_NONLINEAR)
         while now < high:
             slab = self._shortened(now, length, high, slabs[-1] if slabs else None, accepted)
             if self.interrupted():
@@ -116,17 +94,23 @@ class Marcher:
             self.report(len(slabs), now, slab.held)
         return March(tuple(slabs), "")
 
+    @property
+    def _time(self) -> int:
+        return self.machine.system.axes.index(str(self.machine.system.time))
+
     def _start(self, slab: Slab) -> float:
-        return float(slab.boxes.lower[:, self.system.axes.index(str(self.system.time))].min())
+        return float(slab.boxes.lower[:, self._time].min())
 
     def _end(self, slab: Slab) -> float:
-        return float(slab.boxes.upper[:, self.system.axes.index(str(self.system.time))].max())
+        return float(slab.boxes.upper[:, self._time].max())
 
     def _shortened(
         self, start: float, length: float, high: float, before: Slab | None, accepted: float
     ) -> Slab:
         """The longest of ever shorter slabs that is accepted, else the best one."""
-        shortest = SHORTEST_SLAB * (high - self.system.domain.bounds[str(self.system.time)][0])
+        shortest = SHORTEST_SLAB * (
+            high - self.machine.system.domain.bounds[str(self.machine.system.time)][0]
+        )
         best, useless = None, 0
         while best is None or (best.held > accepted and length > shortest and useless < 2):
             end = high if start + 1.2 * length >= high else start + length
@@ -143,66 +127,7 @@ class Marcher:
 
     def slab(self, start: float | None, end: float | None, before: Slab | None) -> Slab:
         """Solve one slab, from the end profile of the one `before`."""
-        bounds = dict(self.system.domain.bounds)
+        system, bounds = self.machine.system, dict(self.machine.system.domain.bounds)
         if start is not None and end is not None:
-            bounds[str(self.system.time)] = (start, end)
-        boxes = self.layout.boxes(self.system.axes, bounds)
-        rows, check = self.rows.moved(boxes), self.check.moved(boxes)
-        known = None if before is None else (before.coefficients, before.boxes)
-        last: list = []
-
-        def solve(linear: Linear) -> np.ndarray:
-            solved = solve_blocks(linear.rows, [rows.width] * boxes.count)
-            last[:] = [solved]
-            shape = (boxes.count, len(self.system.fields), self.basis.size)
-            return np.stack(solved.coefficients).reshape(shape)
-
-        linear = self.system.traits.linear
-        shape = (boxes.count, len(self.system.fields), self.basis.size)
-        start_at = np.zeros(shape) if linear else self.guess(rows, known)
-        found = newton(lambda c: rows.linear(c, known), solve, rows.values, start_at, linear)
-        size = float(np.sqrt(np.mean(rows.values(found.coefficients) ** 2)))
-        held = check.linear(found.coefficients, known).norm / (size if size > 1e-100 else 1.0)
-        held = held if found.converged else max(held, 1.0)
-        return Slab(boxes, found.coefficients, found, held, last[0].rank, last[0].solver)
-
-    def guess(self, rows: Collocation, before: tuple[np.ndarray, Boxes] | None) -> np.ndarray:
-        """The initial or last profile, constant in time; zero for steady problems."""
-        system, points = self.system, rows.sites[0].points
-        wanted = np.zeros((len(points.owner), len(system.fields)))
-        zero = (0,) * rows.boxes.dim
-        if before is not None:
-            local = points.local.copy()
-            local[:, system.axes.index(str(system.time))] = 1.0
-            features = self.basis.features(local, zero)
-            wanted = np.einsum("pn,pfn->pf", features, before[0][points.owner])
-        elif system.time is not None:
-            z = {a: points.physical[:, i] for i, a in enumerate(system.axes)}
-            z[system.time] = np.full(len(points.owner), system.domain.bounds[system.time][0])
-            for r in system.residuals:
-                if r.kind is Kind.INITIAL and r.target and r.data and r.target.order == 0:
-                    wanted[:, system.fields.index(r.target.field)] = r.data(z, system.parameters)
-        result = np.zeros((rows.boxes.count, len(system.fields), self.basis.size))
-        if not wanted.any():
-            return result
-        table = self.basis.features(points.local, zero)
-        for k in range(rows.boxes.count):
-            own = points.owner == k
-            for f in range(len(system.fields)):
-                result[k, f] = ridge_solve(table[own], wanted[own, f], FIT_RIDGE)
-        return result
-
-
-def marcher(
-    system: System,
-    layout: Layout,
-    basis: Basis,
-    linearisers: Mapping[str, Lineariser],
-    interrupted: Callable[[], bool],
-    report: Callable[[int, float, float], None],
-) -> Marcher:
-    """Choose collocation and held-out points for a basis, on the whole domain's boxes."""
-    boxes = layout.boxes(system.axes, system.domain.bounds)
-    rows = collocate(system, basis, boxes, linearisers)
-    check = held_out(system, basis, boxes, linearisers)
-    return Marcher(system, layout, basis, rows, check, interrupted, report)
+            bounds[str(system.time)] = (start, end)
+        return self.machine.solve(self.layout.boxes(system.axes, bounds), before)

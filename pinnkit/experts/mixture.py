@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from pinnkit.derivatives.basis import chart_factor
 from pinnkit.experts.bases import Basis, Numbers, Orders
 from pinnkit.experts.layout import FACE_MARGIN, Boxes
 
@@ -37,12 +38,16 @@ class Mixture(eqx.Module):
         points = jnp.asarray(points)
         return jax.lax.map(lambda z: self._at(z, orders), points, batch_size=BATCH)
 
-    def on_host(self, points: np.ndarray) -> np.ndarray:
-        """Values (N, fields) by NumPy, without compiling; the same experts answer."""
+    def on_host(self, points: np.ndarray, orders: Orders | None = None) -> np.ndarray:
+        """Values or derivatives (N, fields) by NumPy, not compiled; the same experts answer."""
         boxes = Boxes(np.asarray(self.lower), np.asarray(self.upper))
-        owner = boxes.owners(points)
-        features = self.basis.features(boxes.local(owner, points), (0,) * boxes.dim)
-        return np.einsum("pn,pfn->pf", features, np.asarray(self.coefficients)[owner])
+        orders = orders or (0,) * boxes.dim
+        owner, found = boxes.owners(points), np.empty((len(points), len(self.names)))
+        for k in np.unique(owner):
+            own = owner == k
+            features = self.basis.features(boxes.local(owner[own], points[own]), orders)
+            found[own] = features @ np.asarray(self.coefficients)[k].T
+        return found * chart_factor(boxes.half[owner], orders)[:, None]
 
     def _at(self, point: Array, orders: Orders) -> Array:
         half = 0.5 * (jnp.asarray(self.upper) - jnp.asarray(self.lower))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
+from scipy.linalg import lapack
 from threadpoolctl import ThreadpoolController
 
 from pinnkit.errors import MethodError
@@ -23,6 +24,7 @@ from pinnkit.experts.bases import namespace
 RANK_TOLERANCE = 1e-13
 RIDGE = 1e-14
 REVEALING_LIMIT = 1500
+PANEL = 32
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def _solve_finite(rows: Sequence[Rows], sizes: Sequence[int]) -> Solved:
     compressed = _compress(rows, sizes, norms)
     levels = chain_levels([r.experts for r in compressed], len(sizes))
     total = int(sum(sizes))
-    chained = _chain_cost(levels, sizes)
+    chained = _chain_cost(compressed, levels, sizes)
     if len(levels) > 2 and (chained < 0.2 * total**3 or total > REVEALING_LIMIT):
         solution, rank, solver = _solve_chain(compressed, sizes, levels), -1, "block-banded QR"
     else:
@@ -111,16 +113,15 @@ def triangle(matrix: np.ndarray) -> np.ndarray:
 def ridge_solve(matrix, rhs, ridge: float = RIDGE):
     """min |A c - b|^2 + ridge^2 |c|^2 by QR of the stacked rows; NumPy or JAX arrays.
 
-    `matrix` (m, n), `rhs` (m,). The condition number is that of A, never its square.
+    `matrix` (m, n), `rhs` (m,) or (m, r). The condition number is that of A, never its square.
     """
     xp = namespace(matrix)
     n = matrix.shape[1]
-    bottom = xp.concatenate([ridge * xp.eye(n), xp.zeros((n, 1))], axis=1)
-    stacked = xp.concatenate([xp.concatenate([matrix, rhs[:, None]], axis=1), bottom])
-    factor = triangle(stacked)
-    if xp is jnp:
-        return jnp.linalg.solve(factor[:n, :n], factor[:n, n])
-    return scipy.linalg.solve_triangular(factor[:n, :n], factor[:n, n])
+    sides = rhs.reshape(rhs.shape[0], -1)
+    bottom = xp.concatenate([ridge * xp.eye(n), xp.zeros((n, sides.shape[1]))], axis=1)
+    factor = triangle(xp.concatenate([xp.concatenate([matrix, sides], axis=1), bottom]))
+    solve = jnp.linalg.solve if xp is jnp else scipy.linalg.solve_triangular
+    return solve(factor[:n, :n], factor[:n, n:]).reshape((n, *rhs.shape[1:]))
 
 
 def revealing_solve(
@@ -243,50 +244,111 @@ def _breadth_first(neighbours: Sequence[set[int]], start: int) -> list[list[int]
     return levels
 
 
-def _chain_cost(levels: Sequence[Sequence[int]], sizes: Sequence[int]) -> float:
-    widths = [sum(sizes[e] for e in level) for level in levels] + [0]
-    return sum(
-        2.0 * (2 * a + b) * (a + b) ** 2 for a, b in zip(widths[:-1], widths[1:], strict=True)
-    )
+def _chain_cost(
+    rows: Sequence[Rows], levels: Sequence[Sequence[int]], sizes: Sequence[int]
+) -> float:
+    """Floating-point operations of `_solve_chain`, from the numbers of rows per level."""
+    level_of = {expert: i for i, level in enumerate(levels) for expert in level}
+    inside, between = np.zeros(len(levels)), np.zeros(len(levels) + 1)
+    for block in rows:
+        touched = {level_of[e] for e in block.experts}
+        if len(block.experts) > 1:
+            (inside if len(touched) == 1 else between)[min(touched)] += block.rhs.size
+    widths = np.array([sum(sizes[e] for e in level) for level in levels] + [0], dtype=float)
+    w, following = widths[:-1], widths[1:]
+    carried = np.minimum(np.concatenate([[0.0], between[:-2]]), w)
+    out = between[:-1]
+    return float(np.sum(w**3 + 2.0 * (inside + carried + out) * w**2 + 4.0 * out * w * following))
 
 
 def _solve_chain(
     rows: Sequence[Rows], sizes: Sequence[int], levels: Sequence[Sequence[int]]
 ) -> list[np.ndarray]:
-    """Block-banded QR along the levels, ridge rows 1e-14 I against rank deficiency."""
+    """Block-banded QR along the levels, ridge rows 1e-14 I against rank deficiency.
+
+    Rows that touch one level are folded into its triangle first, then those shared with the next
+    level, so that only as many rows are handed on as experts share: the cost of a level is that
+    of a few hundred rows against its triangle, not that of a dense factorisation.
+    """
     level_of = {expert: i for i, level in enumerate(levels) for expert in level}
-    waiting: list[list[Rows]] = [[] for _ in levels]
+    inside: list[list[Rows]] = [[] for _ in levels]
+    between: list[list[Rows]] = [[] for _ in levels]
     for block in rows:
-        waiting[min(level_of[e] for e in block.experts)].append(block)
-    factors: list[tuple[np.ndarray, int]] = []
+        touched = sorted({level_of[e] for e in block.experts})
+        (inside if len(touched) == 1 else between)[touched[0]].append(block)
+    factors: list[tuple[Triangle, np.ndarray]] = []
     carry = np.zeros((0, sum(sizes[e] for e in levels[0]) + 1))
     for i, level in enumerate(levels):
+        own = Triangle.ridge(sum(sizes[e] for e in level))
+        own.fold(*_level_matrix(inside[i], sizes, level))
+        own.fold(carry[:, :-1], carry[:, -1:])
         ahead = levels[i + 1] if i + 1 < len(levels) else []
-        width = sum(sizes[e] for e in level)
-        factor = _eliminate(carry, waiting[i], sizes, [*level, *ahead], width)
-        factors.append((factor[:width], width))
-        carry = factor[width:, width:]
+        matrix, rhs = _assemble(between[i], sizes, [*level, *ahead])
+        width = own.factor.shape[0]
+        others = np.concatenate([matrix[:, width:], rhs[:, None]], axis=1)
+        above, carry = own.fold_and_apply(matrix[:, :width], others)
+        factors.append((own, above))
+    return _back_substituted(factors, sizes, levels)
+
+
+def _back_substituted(
+    factors: Sequence[tuple["Triangle", np.ndarray]],
+    sizes: Sequence[int],
+    levels: Sequence[Sequence[int]],
+) -> list[np.ndarray]:
     solution: dict[int, np.ndarray] = {}
     later = np.zeros(0)
-    for level, (factor, width) in zip(reversed(levels), reversed(factors), strict=True):
-        rhs = factor[:, -1] - factor[:, width:-1] @ later
-        later = scipy.linalg.solve_triangular(factor[:, :width], rhs, check_finite=False)
+    for level, (own, above) in zip(reversed(levels), reversed(factors), strict=True):
+        rhs = above[:, -1] - above[:, :-1] @ later
+        later = scipy.linalg.solve_triangular(own.factor, rhs, check_finite=False)
         parts = _split(later, [sizes[e] for e in level])
         solution.update(zip(level, parts, strict=True))
     return [solution[e] for e in range(len(sizes))]
 
 
-def _eliminate(
-    carry: np.ndarray,
-    rows: Sequence[Rows],
-    sizes: Sequence[int],
-    experts: Sequence[int],
-    width: int,
-) -> np.ndarray:
-    matrix, rhs = _assemble(rows, sizes, experts)
-    columns = matrix.shape[1]
-    top = np.zeros((carry.shape[0], columns + 1))
-    top[:, : carry.shape[1] - 1], top[:, -1] = carry[:, :-1], carry[:, -1]
-    ridge = np.zeros((width, columns + 1))
-    ridge[:, :width] = RIDGE * np.eye(width)
-    return triangle(np.concatenate([top, np.concatenate([matrix, rhs[:, None]], axis=1), ridge]))
+def _level_matrix(
+    rows: Sequence[Rows], sizes: Sequence[int], level: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    matrix, rhs = _assemble(rows, sizes, level)
+    return matrix, rhs[:, None]
+
+
+@dataclass
+class Triangle:
+    """An upper triangle R x = rhs that takes in more rows by orthogonal transformations.
+
+    LAPACK's xTPQRT treats [R; B] for a pentagonal B without touching the zeros below R.
+    """
+
+    factor: np.ndarray
+    rhs: np.ndarray
+
+    @classmethod
+    def ridge(cls, width: int) -> "Triangle":
+        """The triangle of the ridge rows alone."""
+        return cls(np.asfortranarray(RIDGE * np.eye(width)), np.zeros((width, 1), order="F"))
+
+    def fold(self, rows: np.ndarray, rhs: np.ndarray) -> np.ndarray:
+        """Take in `rows` (m, width); returns what is left of `rhs` (m, 1) beneath the triangle."""
+        above, below = self.fold_and_apply(rows, rhs)
+        self.rhs = np.asfortranarray(above)
+        return below
+
+    def fold_and_apply(self, rows: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Take in `rows`, whose further columns are `others` (m, r), the last one the right side.
+
+        Returns those columns transformed: (width, r) beside the triangle, (m, r) beneath it.
+        """
+        width = self.factor.shape[0]
+        beside = np.zeros((width, others.shape[1]), order="F")
+        beside[:, -1] = self.rhs[:, 0]
+        if not len(rows):
+            return beside, others
+        block = min(PANEL, width)
+        self.factor, vectors, t, _ = lapack.dtpqrt(
+            0, block, self.factor, np.asfortranarray(rows), overwrite_a=1, overwrite_b=1
+        )
+        beside, beneath, _ = lapack.dtpmqrt(
+            0, vectors, t, beside, np.asfortranarray(others), trans="T", overwrite_a=1
+        )
+        return beside, beneath

@@ -18,8 +18,9 @@ from pinnkit.experts.assembly import Lineariser
 from pinnkit.experts.bases import Basis
 from pinnkit.experts.families import Chebyshev, Family, Fixed, Shape, Tried
 from pinnkit.experts.layout import Boxes, Graded, Layout, Single, check_edges
-from pinnkit.experts.march import March, Marcher, marcher
+from pinnkit.experts.march import March, Marcher
 from pinnkit.experts.mixture import Mixture
+from pinnkit.experts.slab import Machine
 from pinnkit.experts.solvers import one_blas_thread, predicted_seconds
 from pinnkit.experts.wellposed import require_determined
 from pinnkit.methods.base import Method, Progress, Run
@@ -201,18 +202,17 @@ class _Ladder:
 
     def _try(self, basis: Basis, abandon: bool) -> Rung:
         started = time.monotonic()
-        machine = marcher(
-            self.system, self.layout, basis, self.linearisers, self._stop, self._report(basis)
-        )
-        march = self._march(machine, abandon)
+        machine = Machine(self.system, basis, self.linearisers)
+        marcher = Marcher(machine, self.layout, self._stop, self._report(basis))
+        march = self._march(marcher, abandon)
         return Rung(march, basis, time.monotonic() - started)
 
-    def _march(self, machine: Marcher, abandon: bool) -> March:
+    def _march(self, marcher: Marcher, abandon: bool) -> March:
         if self.system.time is None:
-            return March((machine.slab(None, None, None),), "")
+            return March((marcher.slab(None, None, None),), "")
         if self.edges is not None:
-            return machine.given(self.edges)
-        return machine.automatic(self.tolerance, abandon)
+            return marcher.given(self.edges)
+        return marcher.automatic(self.tolerance, abandon)
 
     def _stop(self) -> bool:
         """Whether to end a march; without a budget, only marches with given slabs go on."""

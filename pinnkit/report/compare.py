@@ -19,7 +19,6 @@ from pinnkit.report.sample import inside, sample, solution_name
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_LEVELS = {"ours": "{:.12g}".format, "theirs": "{:.12g}".format, "relative": "{:.1e}".format}
 COLUMNS = ("rel_l2", "rel_linf", "rms", "max", "n_points", "floor")
 
 
@@ -91,7 +90,7 @@ class Comparison:
         numbers["largest error at"] = [_place(self.worst[str(n)]) for n in self.table.index]
         outside = f", {self.n_outside} points outside the domain left out" if self.n_outside else ""
         head = f"{self.name} against {self.reference}\n{self.n_points} points{outside}"
-        levels = f"\n{self.levels.to_string(formatters=_LEVELS)}" if len(self.levels) else ""
+        levels = f"\n{_table(self.levels)}" if len(self.levels) else ""
         return f"{head}\n{numbers.to_string()}{levels}"
 
 
@@ -221,6 +220,12 @@ def _comparison(solution: Any, ours: Reference, theirs: Reference, n_outside: in
     levels = _compare_levels(ours.eigenvalues, theirs.eigenvalues)
     norms_and_places = (table, by_time, levels, worst, count, n_outside)
     return Comparison(name, source, *norms_and_places, ours, theirs, contains)
+
+
+def _table(levels: pd.DataFrame) -> str:
+    digits = {"ours": ".12g", "theirs": ".12g", "relative": ".1e"}
+    columns = {name: levels[name].map(f"{{:{d}}}".format) for name, d in digits.items()}
+    return pd.DataFrame(columns).to_string()
 
 
 def _compare_levels(ours: Mapping[str, float], theirs: Mapping[str, float]) -> pd.DataFrame:

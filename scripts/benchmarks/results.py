@@ -113,7 +113,7 @@ def selected(names: list[str]) -> list[tuple[Section, Row, str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description="Write the timed tables.")
     parser.add_argument("--out", type=Path, default=ROOT / "docs/results", help="folder")
     parser.add_argument(
         "--only",
