@@ -6,6 +6,7 @@ from pinnkit.ansatz.constrained import Ansatz, AxisGate, Constraint
 from pinnkit.ansatz.embedding import AxisFeatures, Embedding
 from pinnkit.derivatives import ChebyshevAxis, FourierAxis, UniformAxis
 from pinnkit.experts.bases import RandomSine, RandomTanh, Tensor, TrainedLayer
+from pinnkit.experts.enriched import Enriched
 from pinnkit.experts.mixture import Mixture
 from pinnkit.geometry import (
     Box,
@@ -19,7 +20,7 @@ from pinnkit.geometry import (
     Union,
 )
 from pinnkit.methods.gridfield import ClosedForm, GridField
-from pinnkit.methods.least_squares import Experts
+from pinnkit.methods.rungs import Experts
 from pinnkit.methods.surrogate import GridMap, OperatorField, PointMap
 from pinnkit.nn.deeponet import BranchNetwork, DeepONetNetwork, LearnedModes, TabulatedModes
 from pinnkit.nn.mgno import (
@@ -42,7 +43,7 @@ SHAPES = (Disk, Ellipse, Polygon, Union, Intersection, Difference)
 SPEC = (Problem, Condition, Data, Box, MeshDomain, Product, *SHAPES)
 LAWS = (GaussianField, Threshold, Exponential, UniformConstant)
 NETWORKS = (Pointwise, Ansatz, AxisGate, Constraint, AxisFeatures, Embedding, MLPNetwork)
-EXPERTS = (Experts, Mixture, RandomSine, RandomTanh, Tensor, TrainedLayer)
+EXPERTS = (Experts, Mixture, Enriched, RandomSine, RandomTanh, Tensor, TrainedLayer)
 GRIDS = (GridField, ClosedForm, ChebyshevAxis, FourierAxis, UniformAxis)
 OPERATORS = (
     OperatorField,

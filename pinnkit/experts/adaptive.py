@@ -15,6 +15,7 @@ from pinnkit.experts.bases import Tensor
 from pinnkit.experts.collocation import gauss_tensor
 from pinnkit.experts.layout import Boxes
 from pinnkit.experts.march import March
+from pinnkit.experts.means import Means, Size
 from pinnkit.experts.slab import Machine, Slab
 
 FINEST = 2.0**-16
@@ -23,20 +24,20 @@ FIRST_SLAB = 0.1
 MOST_TRIES = 24
 PROFILE_SHARE = 0.3
 SLAB_SHARE = 0.3
+NEARLY = 1e-2
 
 
 @dataclass(frozen=True)
 class Adaptive:
     """A march (or one steady solve) whose layout is found on the way.
 
-    `root` is the coarsest layout, over all axes. `affordable(experts)` says whether one more slab
-    of so many experts is within the means.
+    `root` is the coarsest layout, over all axes; `means` is what may be spent.
     """
 
     machine: Machine
     root: Boxes
     tolerance: float
-    affordable: Callable[[int], bool]
+    means: Means
     interrupted: Callable[[], bool]
     report: Callable[[int, float, float], None]
 
@@ -47,25 +48,33 @@ class Adaptive:
         return basis
 
     @property
-    def time(self) -> int | None:
+    def time(self) -> int:
+        """Index of the time axis."""
+        return self.machine.system.axes.index(str(self.machine.system.time))
+
+    def size(self, experts: int) -> Size:
+        """What a solve with so many experts is predicted to cost."""
         system = self.machine.system
-        return None if system.time is None else system.axes.index(system.time)
+        return Size(experts, len(system.fields) * self.basis.size, len(system.domain.space_axes))
+
+    def solve(self, boxes: Boxes, before: Slab | None) -> Slab:
+        """One slab, charged to the means."""
+        slab = self.machine.solve(boxes, before)
+        self.means.charge(self.size(boxes.count), slab.newton.iterations)
+        return slab
 
     def march(self) -> March:
         """Slabs to the end of time, or as many as there are means for."""
-        if self.time is None:
-            slab, why = self._settled(self.root, None)
-            return March((slab,), why)
-        low, high = self.root.lower[0, self.time], self.root.upper[0, self.time]
-        share = 1.0 if self.machine.system.traits.linear else FIRST_SLAB
+        low, high = float(self.root.lower[0, self.time]), float(self.root.upper[0, self.time])
+        length = (high - low) * (1.0 if self.machine.system.traits.linear else FIRST_SLAB)
         slabs: list[Slab] = []
-        now, length = float(low), float(high - low) * share
+        now = low
         while now < high:
             before = slabs[-1] if slabs else None
-            slab, length, why = self._step(now, length, float(high), before)
-            if why:
-                return March((*slabs, slab), why)
+            slab, length, why = self._step(now, length, high, before)
             slabs.append(slab)
+            if why:
+                return March(tuple(slabs), why)
             now = float(slab.boxes.upper[:, self.time].max())
             self.report(len(slabs), now, slab.held)
         return March(tuple(slabs), "")
@@ -75,30 +84,27 @@ class Adaptive:
     ) -> tuple[Slab, float, str]:
         """The longest acceptable slab from `start`, the length to try next, and what went wrong."""
         boxes = self._fitting(start, before)
-        shortest = SHORTEST * float(
-            np.ptp([self.root.lower[:, self.time], self.root.upper[:, self.time]])
-        )
+        shortest = SHORTEST * (high - float(self.root.lower[0, self.time]))
+        slab, why = None, "the layout does not settle"
         for _ in range(MOST_TRIES):
             end = high if start + 1.2 * length >= high else start + length
-            slab = self.machine.solve(self._during(boxes, start, end), before)
+            slab = self.solve(self._during(boxes, start, end), before)
             if self.interrupted():
                 return slab, length, "interrupted, or out of time"
-            if not slab.newton.converged:
-                length = 0.4 * (end - start)
-                if length < shortest:
-                    return slab, length, slab.newton.reason
-                continue
-            tails = self._tails(slab)
-            in_time = float(tails[:, self.time].max())
-            length = (end - start) * self._factor(in_time)
-            if in_time > self.tolerance and length < shortest:
-                return slab, length, "slabs of time would have to be too short"
-            boxes, refined, why = self._refined(boxes, tails)
-            if not refined and in_time <= self.tolerance:
+            if slab.newton.converged:
+                tails = expert_tails(self.basis, slab.coefficients)
+                late = float(tails[:, self.time].max())
+                length = (end - start) * self._factor(late)
+                boxes, refined, why = self.refined(boxes, tails)
+                if why or (not refined and late <= self.tolerance):
+                    return slab, length, why
+            else:
+                length, why = 0.4 * (end - start), slab.newton.reason
+            if length < shortest:
+                why = why or "slabs of time would have to be too short: not smooth in time"
                 return slab, length, why
-            if why:
-                return slab, length, why
-        return slab, length, "the layout does not settle"
+        assert slab is not None
+        return slab, length, why or "the layout does not settle"
 
     def _factor(self, tail: float) -> float:
         """By what to change a slab's length: the tail falls like a power near the degree."""
@@ -106,37 +112,22 @@ class Adaptive:
         ratio = SLAB_SHARE * self.tolerance / max(tail, 1e-300)
         return float(np.clip(ratio ** (1.0 / (0.8 * degree)), 0.3, 2.0))
 
-    def _tails(self, slab: Slab) -> np.ndarray:
-        return expert_tails(self.basis, slab.coefficients)
-
-    def _refined(self, boxes: Boxes, tails: np.ndarray) -> tuple[Boxes, bool, str]:
+    def refined(self, boxes: Boxes, tails: np.ndarray) -> tuple[Boxes, bool, str]:
         """Experts with a tail in space halved; whether there were any; why it cannot be done."""
         extent = self.root.upper.max(axis=0) - self.root.lower.min(axis=0)
         bad = tails > self.tolerance
-        if self.time is not None:
+        if self.machine.system.time is not None:
             bad[:, self.time] = False
         # Halve along the worst axis, and any other nearly as bad.
-        bad &= tails > 1e-2 * tails.max(axis=1, initial=0.0, where=bad)[:, None]
+        bad &= tails > NEARLY * tails.max(axis=1, initial=0.0, where=bad)[:, None]
         if not bad.any():
             return boxes, False, ""
         if ((boxes.half * 2.0 < FINEST * extent) & bad).any():
             return boxes, True, "experts would have to be too small: not smooth, or singular"
         finer = halved(boxes, bad)
-        if not self.affordable(finer.count):
-            return boxes, True, f"{finer.count} experts are more than the means allow"
+        if not self.means.affords(self.size(finer.count)):
+            return boxes, True, f"{finer.count} experts would cost more than the means allow"
         return finer, True, ""
-
-    def _settled(self, boxes: Boxes, before: Slab | None) -> tuple[Slab, str]:
-        """A steady problem: refine until every tail is small."""
-        for _ in range(MOST_TRIES):
-            slab = self.machine.solve(boxes, before)
-            self.report(boxes.count, 0.0, slab.held)
-            if self.interrupted():
-                return slab, "interrupted, or out of time"
-            boxes, refined, why = self._refined(boxes, self._tails(slab))
-            if not refined or why:
-                return slab, why
-        return slab, "the layout does not settle"
 
     def _during(self, boxes: Boxes, start: float, end: float) -> Boxes:
         lower, upper = boxes.lower.copy(), boxes.upper.copy()
@@ -151,23 +142,24 @@ class Adaptive:
         known = None if before is None else before.mixture
         extent = boxes.upper.max(axis=0) - boxes.lower.min(axis=0)
         done: list[np.ndarray] = []
-        scale: np.ndarray | None = None
+        scale = np.zeros(len(self.machine.system.fields))
         while boxes.count:
             owner = np.repeat(np.arange(boxes.count), len(xi))
             points = boxes.physical(owner, np.tile(xi, (boxes.count, 1)))
             values = self.machine.profile(points, boxes, known)
             fields = values.reshape(boxes.count, len(xi), -1)
             coefficients = np.einsum("np,kpf->kfn", inverse, fields)
-            size = np.abs(coefficients).max(axis=(0, 2))
-            scale = size if scale is None else np.maximum(scale, size)
+            scale = np.maximum(scale, np.abs(coefficients).max(axis=(0, 2)))
             tails = _tails(table, coefficients, scale)
             bad = tails > PROFILE_SHARE * self.tolerance
             bad[:, self.time] = False
             bad &= boxes.half * 2.0 >= FINEST * extent
-            bad &= tails > 1e-2 * tails.max(axis=1)[:, None]
+            bad &= tails > NEARLY * tails.max(axis=1)[:, None]
             split = bad.any(axis=1)
             done.append(np.stack([boxes.lower[~split], boxes.upper[~split]]))
-            if not split.any() or not self.affordable(sum(d.shape[1] for d in done)):
+            if not split.any() or not self.means.affords(
+                self.size(sum(d.shape[1] for d in done) + 2 * int(split.sum()))
+            ):
                 done.append(np.stack([boxes.lower[split], boxes.upper[split]]))
                 break
             boxes = halved(Boxes(boxes.lower[split], boxes.upper[split]), bad[split])

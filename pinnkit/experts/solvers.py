@@ -24,6 +24,7 @@ from pinnkit.experts.bases import namespace
 RANK_TOLERANCE = 1e-13
 RIDGE = 1e-14
 REVEALING_LIMIT = 1500
+DENSE_LIMIT = 60
 PANEL = 32
 
 
@@ -85,24 +86,65 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def _solve_finite(rows: Sequence[Rows], sizes: Sequence[int]) -> Solved:
-    norms = _column_norms(rows, sizes)
-    compressed = _compress(rows, sizes, norms)
-    levels = chain_levels([r.experts for r in compressed], len(sizes))
+    short = [r for r in rows if len(r.experts) <= 2]
+    levels = chain_levels([r.experts for r in short], len(sizes))
     total = int(sum(sizes))
-    chained = _chain_cost(compressed, levels, sizes)
-    if len(levels) > 2 and (chained < 0.2 * total**3 or total > REVEALING_LIMIT):
-        solution, rank, solver = _solve_chain(compressed, sizes, levels), -1, "block-banded QR"
-    else:
-        matrix, rhs = _assemble(compressed, sizes, range(len(sizes)))
-        solution, rank, solver = _solve_dense(matrix, rhs, sizes)
+    if len(levels) > 2 and total > DENSE_LIMIT:
+        local, widths = localised(rows, sizes, levels)
+        norms = _column_norms(local, widths)
+        compressed = _compress(local, widths, norms)
+        if total > REVEALING_LIMIT or _chain_cost(compressed, levels, widths) < 0.2 * total**3:
+            found = zip(_solve_chain(compressed, widths, levels), norms, sizes, strict=True)
+            return Solved(tuple((c / s)[:n] for c, s, n in found), -1, "block-banded QR")
+    norms = _column_norms(rows, sizes)
+    matrix, rhs = _assemble(_compress(rows, sizes, norms), sizes, range(len(sizes)))
+    solution, rank, solver = _solve_dense(matrix, rhs, sizes)
     return Solved(tuple(c / s for c, s in zip(solution, norms, strict=True)), rank, solver)
 
 
-def predicted_seconds(rows_per_expert: int, sizes: Sequence[int], rate: float = 5e9) -> float:
-    """Rough time of one dense or chained solve at `rate` floating-point operations per second."""
-    local = sum(2.0 * rows_per_expert * s**2 for s in sizes)
-    total = float(sum(sizes))
-    return (local + min(2.0 * total**3, 30.0 * float(np.sum(np.asarray(sizes) ** 3.0)))) / rate
+def localised(
+    rows: Sequence[Rows], sizes: Sequence[int], levels: Sequence[Sequence[int]]
+) -> tuple[list[Rows], list[int]]:
+    """Rows over many experts, such as integrals, written as rows between neighbours.
+
+    sum_k L_k c_k = d becomes S_k = S_(k-1) + L_k c_k along the order of the levels, S_last = d,
+    with the partial sums S_k as further unknowns of expert k. Returns the rows and new sizes.
+    """
+    long = [r for r in rows if len(r.experts) > 2]
+    if not long:
+        return list(rows), list(sizes)
+    count = sum(r.rhs.size for r in long)
+    order = [expert for level in levels for expert in level]
+    matrices, target, row = [np.zeros((count, n)) for n in sizes], np.empty(count), 0
+    for block in long:
+        here = slice(row, row + block.rhs.size)
+        for expert, values in zip(block.experts, block.blocks, strict=True):
+            matrices[expert][here] += values
+        target[here] = block.rhs
+        row = here.stop
+    found = [
+        Rows(r.experts, tuple(_widened(b, count, 0.0) for b in r.blocks), r.rhs)
+        for r in rows
+        if len(r.experts) <= 2
+    ]
+    for place, expert in enumerate(order):
+        last = place == len(order) - 1
+        own = _widened(matrices[expert], count, 0.0 if last else -1.0)
+        rhs = target if last else np.zeros(count)
+        if place == 0:
+            found.append(Rows((expert,), (own,), rhs))
+        else:
+            before = _widened(np.zeros((count, sizes[order[place - 1]])), count, 1.0)
+            found.append(Rows((order[place - 1], expert), (before, own), rhs))
+    return found, [n + count for n in sizes]
+
+
+def _widened(block: np.ndarray, count: int, diagonal: float) -> np.ndarray:
+    """`block` with columns for `count` partial sums, `diagonal` times the identity if square."""
+    extra = np.zeros((block.shape[0], count))
+    if diagonal:
+        extra[:] = diagonal * np.eye(count)
+    return np.concatenate([block, extra], axis=1)
 
 
 def triangle(matrix: np.ndarray) -> np.ndarray:
@@ -345,10 +387,10 @@ class Triangle:
         if not len(rows):
             return beside, others
         block = min(PANEL, width)
-        self.factor, vectors, t, _ = lapack.dtpqrt(
+        self.factor, vectors, t, _ = lapack.dtpqrt(  # pyright: ignore
             0, block, self.factor, np.asfortranarray(rows), overwrite_a=1, overwrite_b=1
         )
-        beside, beneath, _ = lapack.dtpmqrt(
+        beside, beneath, _ = lapack.dtpmqrt(  # pyright: ignore
             0, vectors, t, beside, np.asfortranarray(others), trans="T", overwrite_a=1
         )
         return beside, beneath

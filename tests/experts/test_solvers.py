@@ -6,7 +6,14 @@ import pytest
 
 from pinnkit.errors import MethodError
 from pinnkit.experts import solvers
-from pinnkit.experts.solvers import Rows, chain_levels, dense_matrix, ridge_solve, solve_blocks
+from pinnkit.experts.solvers import (
+    Rows,
+    chain_levels,
+    dense_matrix,
+    localised,
+    ridge_solve,
+    solve_blocks,
+)
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -49,6 +56,23 @@ def test_experts_may_differ_in_size():
     rows.append(Rows((0, 1, 2), tuple(rng.normal(size=(2, n)) for n in sizes), rng.normal(size=2)))
     found = np.concatenate(solve_blocks(rows, sizes).coefficients)
     np.testing.assert_allclose(found, dense(rows, sizes), atol=1e-12)
+
+
+@pytest.mark.parametrize("count", [9, 16])
+def test_rows_over_all_experts_keep_the_chain(count):
+    rng, sizes = np.random.default_rng(3), [10] * count
+    rows = strip(count, 10)
+    for _ in range(2):
+        blocks = tuple(rng.normal(size=(1, 10)) for _ in sizes)
+        rows.append(Rows(tuple(range(count)), blocks, rng.normal(size=1)))
+    local, widths = localised(rows, sizes, chain_levels([r.experts for r in rows[:-2]], count))
+    assert widths == [12] * count and max(len(r.experts) for r in local) == 2
+    exact = [Rows(r.experts, tuple(1e6 * b for b in r.blocks), 1e6 * r.rhs) for r in rows[-2:]]
+    solved = solve_blocks(rows[:-2] + exact, sizes)
+    assert solved.solver == "block-banded QR"
+    found = np.concatenate(solved.coefficients)
+    wanted = dense(rows[:-2] + exact, sizes)
+    np.testing.assert_allclose(found, wanted, atol=1e-7)
 
 
 def test_columns_of_very_different_sizes_lose_no_accuracy():

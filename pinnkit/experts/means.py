@@ -1,0 +1,58 @@
+"""What a run may cost: work and memory, predicted from sizes before they are spent."""
+
+from dataclasses import dataclass
+
+RATE = 8e9
+"""Floating-point operations per second of one core in the factorisations."""
+
+OVERSAMPLING = 2.5
+"""Rows per unknown of an expert, equation and boundary together."""
+
+COPIES = 6
+"""Matrices of one expert that are alive at once: tables, rows, triangle."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """A least-squares problem: `experts` of `unknowns` each, divided along `axes` axes."""
+
+    experts: int
+    unknowns: int
+    axes: int = 1
+
+    @property
+    def seconds(self) -> float:
+        """Predicted time of one linear solve on one core.
+
+        Each expert's rows are compressed to a triangle; triangles are joined level by level, a
+        level being a section through the layout across its longest direction.
+        """
+        n, k = float(self.unknowns), float(self.experts)
+        own = (2.0 * OVERSAMPLING - 2.0 / 3.0) * k * n**3
+        levels = k ** (1.0 / self.axes)
+        joined = levels * 3.0 * (n * k / levels) ** 3 if k > 2 else 2.0 * (n * k) ** 3
+        return (own + joined) / RATE
+
+    @property
+    def bytes(self) -> float:
+        """Predicted memory of one solve."""
+        n, k = float(self.unknowns), float(self.experts)
+        width = n * k ** (1.0 - 1.0 / self.axes)
+        return 8.0 * (COPIES * OVERSAMPLING * k * n**2 + 2.0 * k * n * width)
+
+
+@dataclass
+class Means:
+    """Predicted work in seconds and memory in bytes that may be spent, and what has been."""
+
+    work: float
+    memory: float
+    spent: float = 0.0
+
+    def affords(self, size: Size, solves: int = 1) -> bool:
+        """Whether `solves` problems of that size are within what is left."""
+        return size.bytes <= self.memory and self.spent + solves * size.seconds <= self.work
+
+    def charge(self, size: Size, solves: int) -> None:
+        """Note `solves` problems of that size as done."""
+        self.spent += solves * size.seconds
