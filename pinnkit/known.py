@@ -8,6 +8,8 @@ from pinnkit.derivatives import ChebyshevAxis, FourierAxis, UniformAxis
 from pinnkit.experts.bases import RandomSine, RandomTanh, Tensor, TrainedLayer
 from pinnkit.experts.enriched import Enriched
 from pinnkit.experts.mixture import Mixture
+from pinnkit.experts.periodic import TensorMixture
+from pinnkit.experts.polar import Polar
 from pinnkit.geometry import (
     Box,
     Difference,
@@ -43,7 +45,17 @@ SHAPES = (Disk, Ellipse, Polygon, Union, Intersection, Difference)
 SPEC = (Problem, Condition, Data, Box, MeshDomain, Product, *SHAPES)
 LAWS = (GaussianField, Threshold, Exponential, UniformConstant)
 NETWORKS = (Pointwise, Ansatz, AxisGate, Constraint, AxisFeatures, Embedding, MLPNetwork)
-EXPERTS = (Experts, Mixture, Enriched, RandomSine, RandomTanh, Tensor, TrainedLayer)
+EXPERTS = (
+    Experts,
+    Mixture,
+    TensorMixture,
+    Enriched,
+    Polar,
+    RandomSine,
+    RandomTanh,
+    Tensor,
+    TrainedLayer,
+)
 GRIDS = (GridField, ClosedForm, ChebyshevAxis, FourierAxis, UniformAxis)
 OPERATORS = (
     OperatorField,

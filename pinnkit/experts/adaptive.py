@@ -16,6 +16,7 @@ from pinnkit.experts.collocation import gauss_tensor
 from pinnkit.experts.layout import Boxes
 from pinnkit.experts.march import March
 from pinnkit.experts.means import Means, Size
+from pinnkit.experts.mixture import Mixture
 from pinnkit.experts.slab import Machine, Slab
 
 FINEST = 2.0**-16
@@ -57,9 +58,9 @@ class Adaptive:
         system = self.machine.system
         return Size(experts, len(system.fields) * self.basis.size, len(system.domain.space_axes))
 
-    def solve(self, boxes: Boxes, before: Slab | None) -> Slab:
+    def solve(self, boxes: Boxes, before: Slab | None, guess: Mixture | None = None) -> Slab:
         """One slab, charged to the means."""
-        slab = self.machine.solve(boxes, before)
+        slab = self.machine.solve(boxes, before, guess)
         self.means.charge(self.size(boxes.count), slab.newton.iterations)
         return slab
 

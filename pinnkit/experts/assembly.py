@@ -23,7 +23,7 @@ from pinnkit.experts.integrals import Total, totals
 from pinnkit.experts.layout import Boxes
 from pinnkit.experts.mixture import Mixture
 from pinnkit.experts.pieces import Piece, pieces, piecewise_rows, piecewise_values, runs
-from pinnkit.experts.solvers import Rows
+from pinnkit.experts.rows import Rows
 from pinnkit.spec.condition import Kind
 
 SIDE_WEIGHT = 10.0

@@ -1,74 +1,56 @@
 """Where rows are written: points inside experts, on faces of the domain and between experts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pinnkit.experts import cut
 from pinnkit.experts.layout import Boxes, Interface
+from pinnkit.experts.points import EDGE_RATIO as EDGE_RATIO
+from pinnkit.experts.points import Pairs as Pairs
+from pinnkit.experts.points import Points as Points
+from pinnkit.experts.points import gauss_tensor as gauss_tensor
+from pinnkit.experts.points import merged as merged
 from pinnkit.geometry import Box, Domain
 from pinnkit.geometry.domain import Region
 
-EDGE_RATIO = 1.4
-
-
-@dataclass(frozen=True)
-class Points:
-    """Points of experts, sorted by `owner`.
-
-    `owner` (P,), `local` and `physical` (P, d), `weights` (P,) of a quadrature in physical units,
-    `normals` (P, space axes) on boundary regions.
-    """
-
-    owner: np.ndarray
-    local: np.ndarray
-    physical: np.ndarray
-    weights: np.ndarray
-    normals: np.ndarray | None = None
-
-    def moved(self, boxes: Boxes) -> "Points":
-        """The same local points in other boxes (another slab of time)."""
-        return replace(self, physical=boxes.physical(self.owner, self.local))
-
-    def selected(self, keep: np.ndarray) -> "Points":
-        normals = None if self.normals is None else self.normals[keep]
-        return Points(
-            self.owner[keep], self.local[keep], self.physical[keep], self.weights[keep], normals
-        )
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Points on shared faces as both neighbours see them; arrays (P,) and (P, d)."""
-
-    left: np.ndarray
-    right: np.ndarray
-    axis: np.ndarray
-    local_left: np.ndarray
-    local_right: np.ndarray
-
-
-def gauss_tensor(nodes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Legendre product rule on [-1, 1]^d: points (Q, d), weights (Q,)."""
-    if not nodes:
-        return np.zeros((1, 0)), np.ones(1)
-    rules = [np.polynomial.legendre.leggauss(q) for q in nodes]
-    points = np.meshgrid(*(x for x, _ in rules), indexing="ij")
-    weights = np.meshgrid(*(w for _, w in rules), indexing="ij")
-    stacked = np.stack([p.ravel() for p in points], axis=1)
-    return stacked, np.prod(np.stack([w.ravel() for w in weights]), axis=0)
-
 
 def volume_points(domain: Domain, boxes: Boxes, nodes: Sequence[int]) -> Points:
-    """Gauss points of every expert that lie in the domain."""
+    """Gauss points of every expert that lie in the domain, about as many where it is cut."""
+    found = cut.footprint(domain)
+    if found is not None:
+        return cut.volume_points(found, boxes, nodes)
+    if isinstance(domain, Box):
+        return _gauss_points(boxes, np.arange(boxes.count), nodes)
+    return merged([_surviving(domain, boxes, k, nodes) for k in range(boxes.count)])
+
+
+def _gauss_points(boxes: Boxes, experts: np.ndarray, nodes: Sequence[int]) -> Points:
     xi, weights = gauss_tensor(nodes)
-    owner = np.repeat(np.arange(boxes.count), len(xi))
-    local = np.tile(xi, (boxes.count, 1))
+    owner = np.repeat(experts, len(xi))
+    local = np.tile(xi, (len(experts), 1))
     volume = np.prod(boxes.half, axis=1)
-    points = Points(
-        owner, local, boxes.physical(owner, local), np.tile(weights, boxes.count) * volume[owner]
+    return Points(
+        owner,
+        local,
+        boxes.physical(owner, local),
+        np.tile(weights, len(experts)) * volume[owner],
     )
-    return points if isinstance(domain, Box) else points.selected(domain.contains(points.physical))
+
+
+def _surviving(domain: Domain, boxes: Boxes, expert: int, nodes: Sequence[int]) -> Points:
+    """The points of one expert in the domain, nodes raised so that enough of them are."""
+    here = np.array([expert])
+    points = _gauss_points(boxes, here, nodes)
+    inside = domain.contains(points.physical)
+    share = float(inside.mean())
+    if 0.0 < share < 1.0:
+        space = [i for i, axis in enumerate(domain.axes) if axis != domain.time]
+        raised = min(share ** (-1.0 / len(space)), cut.MOST_RAISED)
+        counts = [int(np.ceil(raised * q)) if i in space else q for i, q in enumerate(nodes)]
+        points = _gauss_points(boxes, here, counts)
+        inside = domain.contains(points.physical)
+    return points.selected(inside)
 
 
 def region_points(
@@ -77,6 +59,9 @@ def region_points(
     """Points on a region of the domain, within the experts' part of time."""
     if region.name == "interior":
         return volume_points(domain, boxes, nodes)
+    found = cut.footprint(domain)
+    if found is not None:
+        return merged([cut.region_points(found, part, boxes, nodes) for part in region.parts])
     parts = [
         _face_points(part, boxes, nodes, axes)
         if isinstance(domain, Box)
@@ -84,21 +69,6 @@ def region_points(
         for part in region.parts
     ]
     return merged(parts)
-
-
-def merged(parts: Sequence[Points]) -> Points:
-    """All points in one, sorted by owner."""
-    normals = None
-    if all(p.normals is not None for p in parts):
-        normals = np.concatenate([p.normals for p in parts if p.normals is not None])
-    joined = Points(
-        np.concatenate([p.owner for p in parts]),
-        np.concatenate([p.local for p in parts]),
-        np.concatenate([p.physical for p in parts]),
-        np.concatenate([p.weights for p in parts]),
-        normals,
-    )
-    return joined.selected(np.argsort(joined.owner, kind="stable"))
 
 
 def _normals(region: Region, physical: np.ndarray, axes: tuple[str, ...]) -> np.ndarray | None:
@@ -166,8 +136,12 @@ def shared_points(
     domain: Domain, boxes: Boxes, interfaces: Sequence[Interface], nodes: Sequence[int]
 ) -> Pairs:
     """Gauss points on the faces that two experts share, kept where they lie in the domain."""
-    found = []
+    found, plane = [], cut.footprint(domain)
     for face in interfaces:
+        physical = None if plane is None else cut.face_points(plane, boxes, face, nodes)
+        if physical is not None:
+            found.append(_pair(boxes, face, physical, physical, 1.0))
+            continue
         others = [i for i in range(boxes.dim) if i != face.axis]
         xi, _ = gauss_tensor([int(np.ceil(EDGE_RATIO * nodes[i])) for i in others])
         low, high = np.asarray(face.lower), np.asarray(face.upper)

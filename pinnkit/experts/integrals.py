@@ -13,7 +13,7 @@ from pinnkit.experts.bases import Basis
 from pinnkit.experts.collocation import Points, volume_points
 from pinnkit.experts.layout import Boxes
 from pinnkit.experts.pieces import Piece, pieces, piecewise_rows, piecewise_values
-from pinnkit.experts.solvers import Rows
+from pinnkit.experts.rows import Rows
 from pinnkit.geometry import Box
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pinnkit.experts.layout import Boxes, Layout
+from pinnkit.experts.mixture import Mixture
 from pinnkit.experts.slab import Machine, Slab
 
 SHORTEST_SLAB = 1.0 / 1024.0
@@ -125,9 +126,15 @@ class Marcher:
                 break
         return best
 
-    def slab(self, start: float | None, end: float | None, before: Slab | None) -> Slab:
+    def slab(
+        self,
+        start: float | None,
+        end: float | None,
+        before: Slab | None,
+        guess: Mixture | None = None,
+    ) -> Slab:
         """Solve one slab, from the end profile of the one `before`."""
         system, bounds = self.machine.system, dict(self.machine.system.domain.bounds)
         if start is not None and end is not None:
             bounds[str(system.time)] = (start, end)
-        return self.machine.solve(self.layout.boxes(system.axes, bounds), before)
+        return self.machine.solve(self.layout.boxes(system.axes, bounds), before, guess)

@@ -8,6 +8,9 @@ RATE = 8e9
 OVERSAMPLING = 2.5
 """Rows per unknown of an expert, equation and boundary together."""
 
+FREE = 0.2
+"""Share of an expert's unknowns that its own rows leave to its neighbours."""
+
 COPIES = 6
 """Matrices of one expert that are alive at once: tables, rows, triangle."""
 
@@ -29,9 +32,12 @@ class Size:
         """
         n, k = float(self.unknowns), float(self.experts)
         own = (2.0 * OVERSAMPLING - 2.0 / 3.0) * k * n**3
+        if k <= 2:
+            return (own + 2.0 * (n * k) ** 3) / RATE
         levels = k ** (1.0 / self.axes)
-        joined = levels * 3.0 * (n * k / levels) ** 3 if k > 2 else 2.0 * (n * k) ** 3
-        return (own + joined) / RATE
+        width = n * k / levels
+        condensed = 3.0 * k * n**3 + 3.0 * levels * (FREE * width) ** 3
+        return (own + min(3.0 * levels * width**3, condensed)) / RATE
 
     @property
     def bytes(self) -> float:

@@ -1,165 +1,230 @@
-"""Rayleigh-Ritz for -(p u')' + V u = E w u on an interval, experts split at given edges.
+"""Rayleigh-Ritz for -div(P grad u) + V u = E w u, on any conforming trial space.
 
-Levels are stationary values of (int p u'^2 + V u^2) / int w u^2 over continuous piecewise smooth u.
-Continuity alone joins experts: stationarity supplies the continuity of the flux p u'. Levels of a
-richer space of exact quadrature are never higher, and never below the exact ones.
+Levels are stationary values of (int grad u . P grad u + V u^2 + oint s u^2) / int w u^2, where
+n . P grad u = -s u on the natural part of the boundary. Continuity alone joins experts:
+stationarity supplies the continuity of the flux. Levels of a richer space are never higher, and
+never below the exact ones, provided that the integrals are exact (Courant and Hilbert, Methods of
+Mathematical Physics I, chapter VI); a second, finer quadrature tells whether they are.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
 
 from pinnkit.errors import MethodError
-from pinnkit.experts.bases import Basis
-from pinnkit.experts.layout import Boxes, tensor_boxes
+from pinnkit.experts.ritz_krylov import largest
+from pinnkit.experts.ritz_spaces import TrialSpace, require_room
+from pinnkit.experts.ritz_tables import Table
 
-CUT = 1e-8
-"""Relative singular value below which columns are dropped: about the root of the rounding unit.
+SETTLED = 1e-12
+"""Relative change of levels on a finer quadrature below which the integrals count as exact."""
 
-Amplified rounding grows like (eps/cut)^2 and lost approximation like cut^2."""
+REFINE = 1.6
+MOST_NODES = 400
+MOST_POINTS = 200_000
+SPARE = 4
+"""Levels found beyond those asked, so that a group of equal levels at the end is complete.
 
-EXTRA_NODES = 20
+More are found as long as the group goes on."""
+
+EQUAL = 1e-9
+"""Relative distance below which levels count as one level of several modes."""
+
+Coefficients = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
+Stiffness = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class End:
-    """Condition at an end: u = 0 (`essential`), else p n u' = -`stiffness` u, or periodic."""
+class Form:
+    """The coefficients of the equation and of its natural boundary conditions.
 
-    essential: bool
-    stiffness: float = 0.0
-    periodic: bool = False
-
-
-@dataclass(frozen=True)
-class SturmLiouville:
-    """Coefficients at points: `coefficients(x (P,)) -> (p, V, w)`, each (P,), of one smooth piece.
-
-    It is called once per expert with the expert's number. `edges` increase strictly.
+    `coefficients(points (Q, d)) -> (P (Q, d, d), V (Q,), w (Q,))`. `stiffness` maps parts of the
+    boundary to s(points (Q, d), normals (Q, d)) -> (Q,); a part that is left out has s = 0.
     """
 
-    edges: tuple[float, ...]
-    coefficients: Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
-    left: End
-    right: End
+    coefficients: Coefficients
+    stiffness: Mapping[str, Stiffness]
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """Stiffness and mass (N, N), and the table on which they were integrated."""
+
+    stiffness: np.ndarray
+    mass: np.ndarray
+    table: Table
 
 
 @dataclass(frozen=True)
 class Levels:
-    """The lowest levels (m,), modes as coefficients (K, m, n) with int w u^2 = 1, and the boxes."""
+    """The lowest levels (m,) and their modes.
+
+    `vectors` (N, m) are coefficients in the trial space with int w u_i u_j = delta_ij.
+    `quadrature` (m,) is the change of each level on a finer quadrature, `scale` the multiple of
+    the usual number of nodes that was taken.
+    """
 
     values: np.ndarray
-    coefficients: np.ndarray
-    boxes: Boxes
+    vectors: np.ndarray
+    quadrature: np.ndarray
+    scale: float
 
 
-def rayleigh_ritz(problem: SturmLiouville, basis: Basis, count: int) -> Levels:
-    """The `count` lowest levels in the space of `basis` on every expert.
+def rayleigh_ritz(form: Form, space: TrialSpace, count: int, scale: float = 1.0) -> Levels:
+    """The `count` lowest levels, and a few more; quadrature is refined until it is exact.
 
-    Raises `MethodError` if p or w is not positive, or the space holds fewer levels.
+    Where it does not settle, `quadrature` says by how much levels still move. Raises `MethodError`
+    if P or w is not positive, or the space holds fewer levels.
     """
-    boxes = tensor_boxes((problem.edges,))
-    pieces = [_piece(problem, basis, boxes, k) for k in range(boxes.count)]
-    stiffness = np.asarray(scipy.linalg.block_diag(*(p[0] for p in pieces)))
-    mass = np.asarray(scipy.linalg.block_diag(*(p[1] for p in pieces)))
-    transforms = [p[2] for p in pieces]
-    starts = np.concatenate([[0], np.cumsum([t.shape[1] for t in transforms])])
-    at_ends = [basis.features(np.array([[-1.0], [1.0]]), (0,)) @ t for t in transforms]
-    _add_end(stiffness, at_ends[0][0], slice(0, starts[1]), problem.left)
-    _add_end(stiffness, at_ends[-1][1], slice(starts[-2], starts[-1]), problem.right)
-    free = _free_space(problem, at_ends, starts)
-    if free.shape[1] < count:
-        raise MethodError(
-            f"{count} levels were asked of a trial space of dimension {free.shape[1]}. "
-            "Ask for fewer levels or give more features."
-        )
-    values, vectors = _lowest(free.T @ stiffness @ free, free.T @ mass @ free, count)
-    modes = free @ vectors
-    coefficients = np.stack(
-        [(t @ modes[a:b]).T for t, a, b in zip(transforms, starts[:-1], starts[1:], strict=True)]
-    )
-    return Levels(values, coefficients * _signs(coefficients, basis)[None, :, None], boxes)
+    require_room(space, count)
+    while True:
+        matrices = assemble(form, space, scale)
+        values, vectors = _whole_groups(matrices, count)
+        finer = _again(form, space, vectors, REFINE * scale)
+        change = np.abs(values - finer)
+        small = change <= SETTLED * np.maximum(np.abs(values), np.abs(values).max() * 1e-3)
+        points = len(matrices.table.points) * REFINE**space.boxes.dim
+        most = space.nodes(REFINE * scale) > MOST_NODES or points > MOST_POINTS
+        if small[:count].all() or most:
+            return Levels(values, vectors * signs(matrices.table, vectors), change, scale)
+        scale *= REFINE
 
 
-def _piece(
-    problem: SturmLiouville, basis: Basis, boxes: Boxes, k: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Stiffness and mass of one expert in columns that are orthonormal in H1, and the columns."""
-    nodes, weights = np.polynomial.legendre.leggauss(3 * basis.nodes()[0] // 2 + EXTRA_NODES)
-    half = float(boxes.half[k, 0])
-    value = basis.features(nodes[:, None], (0,))
-    slope = basis.features(nodes[:, None], (1,)) / half
-    root = np.sqrt(weights * half)[:, None]
-    _, singular, right = scipy.linalg.svd(
-        np.concatenate([root * value, root * half * slope]), full_matrices=False
-    )
-    keep = singular > CUT * singular[0]
-    transform = right[keep].T / singular[keep][None, :]
-    value, slope = value @ transform, slope @ transform
-    p, v, w = problem.coefficients(k, float(boxes.centre[k, 0]) + half * nodes)
-    if (p <= 0).any() or (w <= 0).any():
-        raise MethodError(
-            "Eigen needs -(p u')' + V u = E w u with p > 0 and w > 0 inside the domain, but "
-            f"{'p' if (p <= 0).any() else 'w'} changes sign or vanishes on "
-            f"[{problem.edges[k]:g}, {problem.edges[k + 1]:g}]. Check the signs of the equation."
-        )
-    measure = weights * half
-    stiffness = slope.T @ ((measure * p)[:, None] * slope) + value.T @ (
-        (measure * v)[:, None] * value
-    )
-    return stiffness, value.T @ ((measure * w)[:, None] * value), transform
+def _whole_groups(matrices: Matrices, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """At least `count` levels, and all that equal the last of these."""
+    size, spare = len(matrices.mass), SPARE
+    while True:
+        values, vectors = lowest(matrices.stiffness, matrices.mass, min(count + spare, size))
+        # Levels that are equal in the limit may still differ here.
+        ends = values[-1] - values[count - 1] > 1e-3 * np.abs(values).max()
+        if ends or count + spare >= size:
+            return values, vectors
+        spare *= 3
 
 
-def _add_end(stiffness: np.ndarray, at_end: np.ndarray, place: slice, end: End) -> None:
-    if not end.essential:
-        stiffness[place, place] += end.stiffness * np.outer(at_end, at_end)
+def assemble(form: Form, space: TrialSpace, scale: float) -> Matrices:
+    """Stiffness (boundary terms included) and mass of the space."""
+    table = space.table(scale)
+    p, v, w = checked(form, table.points)
+    mass = table.gram(w)
+    stiffness = table.gram(v) if v.any() else np.zeros_like(mass)
+    for i, j in np.ndindex(p.shape[1:]):
+        if p[:, i, j].any():
+            stiffness += table.gram(p[:, i, j], i, j)
+    for face in space.faces(tuple(form.stiffness), scale):
+        density = form.stiffness[face.name](face.table.points, face.normals)
+        if density.any():
+            stiffness += face.table.gram(density)
+    return Matrices(0.5 * (stiffness + stiffness.T), 0.5 * (mass + mass.T), table)
 
 
-def _free_space(
-    problem: SturmLiouville, at_ends: list[np.ndarray], starts: np.ndarray
-) -> np.ndarray:
-    """Orthonormal basis of the coefficients that satisfy the joins and essential conditions."""
-    rows = []
-    for k in range(len(at_ends) - 1):
-        row = np.zeros(starts[-1])
-        row[starts[k] : starts[k + 1]] = at_ends[k][1]
-        row[starts[k + 1] : starts[k + 2]] = -at_ends[k + 1][0]
-        rows.append(row)
-    first, last = np.zeros(starts[-1]), np.zeros(starts[-1])
-    first[: starts[1]], last[starts[-2] :] = at_ends[0][0], at_ends[-1][1]
-    if problem.left.periodic:
-        rows.append(first - last)
-    rows += [row for row, end in ((first, problem.left), (last, problem.right)) if end.essential]
-    if not rows:
-        return np.eye(starts[-1])
-    return scipy.linalg.null_space(np.stack(rows))
+def checked(form: Form, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The coefficients at points; raises `MethodError` unless P and w are positive and finite."""
+    p, v, w = form.coefficients(points)
+    for name, array in (("p", p), ("V", v), ("w", w)):
+        bad = ~np.isfinite(array.reshape(len(points), -1)).all(axis=1)
+        if bad.any():
+            raise MethodError(
+                f"Eigen: the coefficient {name} is not finite at {_place(points[bad][0])}. "
+                "Keep singular points out of the domain, or rewrite the equation."
+            )
+    negative = np.linalg.eigvalsh(p)[:, 0] <= 0
+    for name, bad in (("p", negative), ("w", w <= 0)):
+        if bad.any():
+            raise MethodError(
+                "Eigen needs -div(p grad u) + V u = E w u with p > 0 and w > 0 inside the domain, "
+                f"but {name} changes sign or vanishes at {_place(points[bad][0])}. "
+                "Check the signs of the equation."
+            )
+    return p, v, w
 
 
-def _lowest(stiffness: np.ndarray, mass: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest levels by the largest mu = 1/(E + shift) of mass against stiffness + shift mass.
+def _place(point: np.ndarray) -> str:
+    return "(" + ", ".join(f"{x:.4g}" for x in point) + ")"
 
-    In this form the metric is well conditioned, so small levels keep their relative accuracy.
+
+def lowest(stiffness: np.ndarray, mass: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest levels (m,) and vectors (N, m), orthonormal in the mass.
+
+    Found as the largest mu = 1/(E + shift) of mass against stiffness + shift mass. Directions of
+    no mass go to E = infinity, never to 0, and in columns of unit length the metric is well
+    conditioned, so small levels keep their relative accuracy.
     """
-    stiffness, mass = 0.5 * (stiffness + stiffness.T), 0.5 * (mass + mass.T)
-    rough = scipy.linalg.eigh(stiffness, mass, eigvals_only=True)
-    gap = float(rough[min(count, len(rough) - 1)] - rough[0])
-    shift = max(gap, 1e-3 * abs(float(rough[0]))) - float(rough[0])
-    inverse, vectors = scipy.linalg.eigh(mass, stiffness + shift * mass)
-    order = np.argsort(inverse)[::-1][:count]
-    chosen = vectors[:, order]
-    levels = np.einsum("ij,ik,kj->j", chosen, stiffness, chosen) / np.einsum(
-        "ij,ik,kj->j", chosen, mass, chosen
+    diagonal, weight = np.diag(stiffness), np.diag(mass)
+    ratio = np.sort(diagonal / weight)
+    # The least ratio is a Rayleigh quotient: the lowest level lies below it, and may be negative.
+    spread = float(ratio[min(count, len(ratio) - 1)] - ratio[0])
+    shift = abs(float(ratio[0])) + max(spread, 0.0) + np.finfo(float).tiny
+    values, vectors, shift = _inverted(stiffness, mass, shift, count)
+    gap = max(float(values[-1] - values[0]), 1e-3 * abs(float(values[0])))
+    if shift + values[0] > 10.0 * gap > 0.0:
+        values, vectors, _ = _inverted(stiffness, mass, gap - float(values[0]), count)
+    return values, vectors
+
+
+def _inverted(
+    stiffness: np.ndarray, mass: np.ndarray, shift: float, count: int
+) -> tuple[np.ndarray, np.ndarray, float]:
+    for _ in range(60):
+        metric = stiffness + shift * mass
+        length = np.sqrt(np.maximum(np.diag(metric), np.finfo(float).tiny))
+        scaled = length[:, None] * length[None, :]
+        try:
+            found = largest(mass / scaled, metric / scaled, count)
+        except np.linalg.LinAlgError:  # stiffness + shift mass is not positive yet
+            shift = 2.0 * abs(shift) + 1.0
+            continue
+        vectors = found / length[:, None]
+        values, rotation = _small(stiffness, mass, vectors)
+        return values, vectors @ rotation, shift
+    raise MethodError(
+        "Eigen: the quadratic form has no lower bound that rounding leaves visible. Check the "
+        "signs of the potential and of the boundary conditions."
     )
-    norms = np.sqrt(np.einsum("ij,ik,kj->j", chosen, mass, chosen))
-    return levels, chosen / norms[None, :]
 
 
-def _signs(coefficients: np.ndarray, basis: Basis) -> np.ndarray:
-    """Signs that make the first lobe from the left positive."""
-    nodes = np.linspace(-1.0, 1.0, 33)[:, None]
-    features = basis.features(nodes, (0,))
-    modes = np.einsum("qn,kmn->mkq", features, coefficients).reshape(coefficients.shape[1], -1)
-    large = np.abs(modes) > 0.3 * np.abs(modes).max(axis=1, keepdims=True)
-    first = np.argmax(large, axis=1)
-    return np.sign(modes[np.arange(len(modes)), first])
+def _small(
+    stiffness: np.ndarray, mass: np.ndarray, vectors: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rayleigh-Ritz among given vectors (N, m): their error enters levels only squared."""
+    k, m = vectors.T @ stiffness @ vectors, vectors.T @ mass @ vectors
+    values, rotation = scipy.linalg.eigh(0.5 * (k + k.T), 0.5 * (m + m.T))
+    return values, rotation
+
+
+def _again(form: Form, space: TrialSpace, vectors: np.ndarray, scale: float) -> np.ndarray:
+    """The levels of the same functions, integrated on `scale` times the nodes."""
+    table = space.table(scale)
+    p, v, w = checked(form, table.points)
+    modes = table.values(vectors)
+    slopes = [table.values(vectors, i) for i in range(table.points.shape[1])]
+    k = modes.T @ ((table.weights * v)[:, None] * modes)
+    for i, j in np.ndindex(p.shape[1:]):
+        k += slopes[i].T @ ((table.weights * p[:, i, j])[:, None] * slopes[j])
+    for face in space.faces(tuple(form.stiffness), scale):
+        at = face.table.values(vectors)
+        density = form.stiffness[face.name](face.table.points, face.normals)
+        k += at.T @ ((face.table.weights * density)[:, None] * at)
+    m = modes.T @ ((table.weights * w)[:, None] * modes)
+    return scipy.linalg.eigh(0.5 * (k + k.T), 0.5 * (m + m.T), eigvals_only=True)
+
+
+def signs(table: Table, vectors: np.ndarray) -> np.ndarray:
+    """Signs (1, m) that make the first lobe, in the order of the table's points, positive."""
+    modes = table.values(vectors)
+    large = np.abs(modes) > 0.3 * np.abs(modes).max(axis=0)
+    first = np.argmax(large, axis=0)
+    return np.sign(modes[first, np.arange(modes.shape[1])])[None, :]
+
+
+def groups(values: np.ndarray, spread: np.ndarray) -> list[list[int]]:
+    """Indices of levels that are equal within `spread` (m,): each group spans one eigenspace."""
+    found = [[0]]
+    for i in range(1, len(values)):
+        if values[i] - values[i - 1] <= spread[i] + spread[i - 1]:
+            found[-1].append(i)
+        else:
+            found.append([i])
+    return found

@@ -48,8 +48,12 @@ class Machine:
     linearisers: Mapping[str, Lineariser]
     _tables: dict[bytes, tuple[Collocation, Collocation]] = field(default_factory=dict)
 
-    def solve(self, boxes: Boxes, before: Slab | None) -> Slab:
-        """Solve one slab on `boxes`, from the end profile of the one `before`."""
+    def solve(self, boxes: Boxes, before: Slab | None, guess: Mixture | None = None) -> Slab:
+        """Solve one slab on `boxes`, from the end profile of the one `before`.
+
+        Newton's method starts at `guess`, where it is given; else at the first profile, constant
+        in time, or at zero if the problem is steady.
+        """
         rows, check = (c.moved(boxes) for c in self._collocations(boxes))
         known = None if before is None else before.mixture
         shape = (boxes.count, len(self.system.fields), self.basis.size)
@@ -61,7 +65,7 @@ class Machine:
             return np.stack(solved.coefficients).reshape(shape)
 
         linear = self.system.traits.linear
-        start = np.zeros(shape) if linear else self._guess(rows, known)
+        start = np.zeros(shape) if linear else self._start(rows, known, guess)
         found = newton(lambda c: rows.linear(c, known), solve, rows.values, start, linear)
         size = float(np.sqrt(np.mean(rows.values(found.coefficients) ** 2)))
         held = check.linear(found.coefficients, known).norm / (size if size > 1e-100 else 1.0)
@@ -84,10 +88,15 @@ class Machine:
             )
         return self._tables[key]
 
-    def _guess(self, rows: Collocation, before: Mixture | None) -> np.ndarray:
-        """The initial or last profile, constant in time; zero for steady problems."""
+    def _start(
+        self, rows: Collocation, before: Mixture | None, guess: Mixture | None
+    ) -> np.ndarray:
+        """Coefficients fitted to the guess, or to the profile with which the slab begins."""
         system, points = self.system, rows.sites[0].points
-        wanted = self.profile(points.physical, rows.boxes, before)
+        if guess is not None:
+            wanted = guess.on_host(points.physical)
+        else:
+            wanted = self.profile(points.physical, rows.boxes, before)
         result = np.zeros((rows.boxes.count, len(system.fields), self.basis.size))
         if not wanted.any():
             return result

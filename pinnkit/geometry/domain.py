@@ -12,6 +12,7 @@ from pinnkit.errors import GeometryError
 from pinnkit.geometry.sampling import Order, child_seed, shares, unit_points
 
 if TYPE_CHECKING:
+    from pinnkit.geometry.plane import PlaneDomain
     from pinnkit.geometry.product import Product
 
 MAX_SPACE_AXES = 3
@@ -255,6 +256,24 @@ class Domain(ABC):
             return NotImplemented
         product: Product = Product(self, other)
         return product
+
+    def __sub__(self, other: Domain) -> PlaneDomain:
+        """The plane domain without the points of another (see `geometry.csg`)."""
+        from pinnkit.geometry.csg import Difference
+
+        return Difference(self, other) if isinstance(other, Domain) else NotImplemented
+
+    def __add__(self, other: Domain) -> PlaneDomain:
+        """The union of two plane domains."""
+        from pinnkit.geometry.csg import Union
+
+        return Union(self, other) if isinstance(other, Domain) else NotImplemented
+
+    def __and__(self, other: Domain) -> PlaneDomain:
+        """The intersection of two plane domains."""
+        from pinnkit.geometry.csg import Intersection
+
+        return Intersection(self, other) if isinstance(other, Domain) else NotImplemented
 
 
 def check_axes(axes: tuple[str, ...], times: tuple[str, ...], what: str) -> None:

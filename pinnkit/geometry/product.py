@@ -89,6 +89,11 @@ class ProductRegion(Region):
         self._first, self._second, self._face = first, second, face
 
     @property
+    def factors(self) -> tuple[Region, Region]:
+        """The regions of which it is the product."""
+        return self._first, self._second
+
+    @property
     def dim(self) -> int:
         return self._first.dim + self._second.dim
 

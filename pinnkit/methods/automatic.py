@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,10 +16,12 @@ from pinnkit.experts.families import Chebyshev, Shape, Tried
 from pinnkit.experts.layout import Boxes, Layout
 from pinnkit.experts.march import March
 from pinnkit.experts.means import Means
+from pinnkit.experts.mixture import Mixture
+from pinnkit.experts.periodic import solve_periodic, suits
 from pinnkit.experts.slab import Machine
 from pinnkit.methods.base import Progress, Run
 from pinnkit.methods.ladder import Ladder
-from pinnkit.methods.rungs import USABLE, Rung
+from pinnkit.methods.rungs import USABLE, Boxed, Periodic, Rung
 
 WORK = 120.0
 """Without a budget, predicted seconds that may be spent; predicted, so that runs are repeatable."""
@@ -50,14 +52,22 @@ class Automatic:
     tolerance: float
     run: Run
 
-    def rungs(self) -> list[Rung]:
+    def rungs(self) -> Sequence[Rung]:
         """The resolutions that were tried."""
         if self.system.time is None:
             return self._steady()
+        if suits(self.system) is None:
+            return self._periodic_marches()
         enriched = self._enriched() if len(self.system.domain.space_axes) > 1 else None
         return enriched or self._marches()
 
-    def _enriched(self) -> list[Rung] | None:
+    def _periodic_marches(self) -> list[Rung]:
+        """Fourier in space, where every axis of space is periodic."""
+        tell = self._report("Fourier modes")
+        found = solve_periodic(self.system, self.linearisers, self.tolerance, self._stop, tell)
+        return [Periodic(m) for m in (found.coarse, found.fine) if m is not None]
+
+    def _enriched(self) -> list[Boxed] | None:
         """One expert of growing degree, where halving in several axes would cost more."""
         ladder = self._ladder()
         family, shape = Chebyshev(), Shape(len(self.system.axes), self._periodic())
@@ -75,9 +85,9 @@ class Automatic:
         whole = [len(np.unique(root.lower[:, i])) == 1 for i in range(root.dim)]
         return tuple(i for i, a in enumerate(self.system.axes) if a in names and whole[i])
 
-    def _marches(self) -> list[Rung]:
+    def _marches(self) -> list[Boxed]:
         """Two marches, the coarse one for the error estimate (and in case the time runs out)."""
-        found: list[Rung] = []
+        found: list[Boxed] = []
         means = self._means()
         for tolerance in (min(COARSER * self.tolerance, 1e-2), self.tolerance):
             degree = degree_for(tolerance, len(self.system.axes))
@@ -91,12 +101,12 @@ class Automatic:
                 break
         return found
 
-    def _time_for_finer(self, coarse: Rung, degree: int) -> bool:
+    def _time_for_finer(self, coarse: Boxed, degree: int) -> bool:
         finer = self._basis(degree_for(self.tolerance, len(self.system.axes)))
         growth = (finer.size / coarse.basis.size) ** 2.5
         return self.run.remaining > coarse.seconds * growth
 
-    def _steady(self) -> list[Rung]:
+    def _steady(self) -> list[Boxed]:
         """Enrich one expert or halve many, whichever step is cheaper, until one resolves."""
         means, family = self._means(), Chebyshev()
         ladder = self._ladder()
@@ -117,7 +127,7 @@ class Automatic:
                 if ladder.settled():
                     return ladder.rungs
             elif boxes is not None:
-                split, boxes, done = self._halve(split, boxes, ladder.rungs)
+                split, boxes, done = self._halve(split, boxes, ladder.rungs, ladder.guess())
                 if done:
                     return ladder.rungs
 
@@ -125,14 +135,14 @@ class Automatic:
         return bool(ladder.rungs) and (self.run.interrupted() or self.run.remaining <= 0)
 
     def _halve(
-        self, split: Adaptive, boxes: Boxes, rungs: list[Rung]
+        self, split: Adaptive, boxes: Boxes, rungs: list[Boxed], guess: Mixture | None
     ) -> tuple[Adaptive, Boxes | None, bool]:
         """Solve on `boxes`; what to try next, boxes None for nothing, and whether it is resolved.
 
         Where small tails leave a residual above the tolerance (the problem is ill-conditioned),
         smaller tails are asked for.
         """
-        rung = self._timed(lambda: March((split.solve(boxes, None),), ""), split.basis)
+        rung = self._timed(lambda: March((split.solve(boxes, None, guess),), ""), split.basis)
         rungs.append(rung)
         slab = rung.march.slabs[0]
         if not slab.newton.converged:
@@ -149,7 +159,14 @@ class Automatic:
         basis = self._basis(degree)
         machine = Machine(self.system, basis, self.linearisers)
         root = self.layout.boxes(self.system.axes, self.system.domain.bounds)
-        return Adaptive(machine, root, tolerance, means, self._stop, self._report(basis))
+        return Adaptive(
+            machine,
+            root,
+            tolerance,
+            means,
+            self._stop,
+            self._report(f"{basis.size} features per expert"),
+        )
 
     def _basis(self, degree: int) -> Tensor:
         axes = len(self.system.axes)
@@ -158,18 +175,18 @@ class Automatic:
     def _means(self) -> Means:
         return Means(WORK if self.run.seconds is None else np.inf, MEMORY)
 
-    def _timed(self, march: Callable[[], March], basis: Basis | None = None) -> Rung:
+    def _timed(self, march: Callable[[], March], basis: Basis | None = None) -> Boxed:
         started = time.monotonic()
         found = march()
         basis = basis or found.slabs[0].mixture.basis
-        return Rung(found, basis, time.monotonic() - started)
+        return Boxed(found, basis, time.monotonic() - started)
 
     def _stop(self) -> bool:
         return self.run.interrupted() or self.run.remaining <= 0
 
-    def _report(self, basis: Basis) -> Callable[[int, float, float], None]:
+    def _report(self, what: str) -> Callable[[int, float, float], None]:
         def tell(step: int, now: float, held: float) -> None:
-            stage = f"{basis.size} features per expert, t = {now:.4g}"
+            stage = f"{what}, t = {now:.4g}" if self.system.time else what
             self.run.report(Progress(stage, step, None, {"held-out": held}, self.run.elapsed))
 
         return tell

@@ -12,9 +12,10 @@ from pinnkit.experts.families import Tried
 from pinnkit.experts.layout import Layout
 from pinnkit.experts.march import March, Marcher
 from pinnkit.experts.means import Size
+from pinnkit.experts.mixture import Mixture
 from pinnkit.experts.slab import Machine
 from pinnkit.methods.base import Progress, Run
-from pinnkit.methods.rungs import Rung
+from pinnkit.methods.rungs import Boxed
 
 DEFAULT_WORK = 60.0
 """Without a budget, the ladder of bases ends where its work would pass this, in predicted seconds.
@@ -45,7 +46,7 @@ class Ladder:
     ) -> None:
         self.system, self.layout, self.linearisers = system, layout, linearisers
         self.edges, self.tolerance, self.run = edges, tolerance, run
-        self.rungs: list[Rung] = []
+        self.rungs: list[Boxed] = []
 
     def climb(self, following: Callable[[list[Tried]], Basis | None]) -> Ladder:
         basis = following([])
@@ -66,13 +67,18 @@ class Ladder:
         """One more rung; given up where the experts do not resolve space."""
         self.rungs.append(self._try(basis, abandon=True))
 
+    def guess(self) -> Mixture | None:
+        """The best rung of a steady problem so far, to start from."""
+        settled = [r for r in self.rungs if not r.unsettled]
+        return min(settled, key=lambda r: r.held).mixture(self.system) if settled else None
+
     def size(self, basis: Basis) -> Size:
         """What one solve with that basis is predicted to cost."""
         boxes = self.layout.boxes(self.system.axes, self.system.domain.bounds)
         axes = len(self.system.domain.space_axes)
         return Size(boxes.count, basis.size * len(self.system.fields), max(axes, 1))
 
-    def _complete(self) -> list[Rung]:
+    def _complete(self) -> list[Boxed]:
         """Rungs whose march reached the end of time."""
         return [r for r in self.rungs if not r.march.stopped]
 
@@ -101,16 +107,16 @@ class Ladder:
         growth = (basis.size / last.basis.size) ** 2.5
         return max(last.seconds * growth, size.seconds) <= self.run.remaining
 
-    def _try(self, basis: Basis, abandon: bool) -> Rung:
+    def _try(self, basis: Basis, abandon: bool) -> Boxed:
         started = time.monotonic()
         machine = Machine(self.system, basis, self.linearisers)
         marcher = Marcher(machine, self.layout, self._stop, self._report(basis))
         march = self._march(marcher, abandon)
-        return Rung(march, basis, time.monotonic() - started)
+        return Boxed(march, basis, time.monotonic() - started)
 
     def _march(self, marcher: Marcher, abandon: bool) -> March:
         if self.system.time is None:
-            return March((marcher.slab(None, None, None),), "")
+            return March((marcher.slab(None, None, None, self.guess()),), "")
         if self.edges is not None:
             return marcher.given(self.edges)
         return marcher.automatic(self.tolerance, abandon)

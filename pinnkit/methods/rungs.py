@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from pinnkit.compile import System
 from pinnkit.experts.bases import Basis
 from pinnkit.experts.march import March
 from pinnkit.experts.mixture import Mixture
+from pinnkit.experts.periodic import PeriodicMarch, TensorMixture
+from pinnkit.experts.periodic.modes import kept_modes
 from pinnkit.methods.base import Run
 from pinnkit.solution import Evaluator, Solution, Status
 
@@ -27,7 +30,7 @@ class Experts(Evaluator):
     `until` = (axis, end) where a march ended early: NaN beyond, rather than an extrapolation.
     """
 
-    mixture: Mixture
+    mixture: Mixture | TensorMixture
     until: tuple[int, float] | None = eqx.field(static=True, default=None)
 
     def __call__(self, points: jax.Array) -> jax.Array:
@@ -38,13 +41,134 @@ class Experts(Evaluator):
         return jnp.where((points[:, axis] > end)[:, None], jnp.nan, values)
 
 
+class Rung(abc.ABC):
+    """One resolution that was tried."""
+
+    seconds: float
+
+    @property
+    @abc.abstractmethod
+    def stopped(self) -> str:
+        """Why the march ended before the end of time, else ""."""
+
+    @property
+    @abc.abstractmethod
+    def unsettled(self) -> str:
+        """Why an iteration did not converge, else ""."""
+
+    @property
+    @abc.abstractmethod
+    def held(self) -> float:
+        """Residual at points between the collocation points, relative to the fields."""
+
+    @property
+    @abc.abstractmethod
+    def resolution(self) -> tuple[int, int]:
+        """Features of an expert, and experts of all slabs."""
+
+    @abc.abstractmethod
+    def reached(self, axis: int) -> float:
+        """The end of time, along the axis of that index."""
+
+    @abc.abstractmethod
+    def mixture(self, system: System) -> Mixture | TensorMixture:
+        """The experts as a function of points."""
+
+    @abc.abstractmethod
+    def stats(self) -> dict[str, float | int | str]:
+        """Numbers for the solution's account."""
+
+
 @dataclass(frozen=True)
-class Rung:
-    """One resolution: a march on some layout with one basis."""
+class Boxed(Rung):
+    """A march over boxes with one basis."""
 
     march: March
     basis: Basis
     seconds: float
+
+    @property
+    def stopped(self) -> str:
+        return self.march.stopped
+
+    @property
+    def unsettled(self) -> str:
+        return next((s.newton.reason for s in self.march.slabs if not s.newton.converged), "")
+
+    @property
+    def held(self) -> float:
+        return self.march.held
+
+    @property
+    def resolution(self) -> tuple[int, int]:
+        return self.basis.size, self.march.boxes.count
+
+    def reached(self, axis: int) -> float:
+        return float(self.march.boxes.upper[:, axis].max())
+
+    def mixture(self, system: System) -> Mixture:
+        boxes = self.march.boxes
+        return Mixture(self.basis, boxes.lower, boxes.upper, self.march.coefficients, system.fields)
+
+    def stats(self) -> dict[str, float | int | str]:
+        slabs = self.march.slabs
+        stats: dict[str, float | int | str] = {
+            "experts": slabs[-1].boxes.count,
+            "slabs": len(slabs),
+            "features": self.basis.size,
+            "unknowns": int(slabs[-1].coefficients.size),
+            "newton_iterations": max(s.newton.iterations for s in slabs),
+            "largest_coefficient": float(np.abs(self.march.coefficients).max()),
+            "solver": slabs[-1].solver,
+        }
+        if slabs[-1].rank >= 0:
+            stats["rank"] = slabs[-1].rank
+        return stats
+
+
+@dataclass(frozen=True)
+class Periodic(Rung):
+    """A march of one expert per slab on periodic axes."""
+
+    march: PeriodicMarch
+
+    @property
+    def seconds(self) -> float:
+        return self.march.seconds
+
+    @property
+    def stopped(self) -> str:
+        return self.march.stopped
+
+    @property
+    def unsettled(self) -> str:
+        return ""
+
+    @property
+    def held(self) -> float:
+        return self.march.mean_held
+
+    @property
+    def resolution(self) -> tuple[int, int]:
+        modes = int(np.prod([2 * k + 1 for k in kept_modes(self.march.points)]))
+        return modes * (self.march.degree + 1), len(self.march.slabs)
+
+    def reached(self, axis: int) -> float:
+        return float(self.march.slabs[-1].end)
+
+    def mixture(self, system: System) -> TensorMixture:
+        return self.march.mixture(system)
+
+    def stats(self) -> dict[str, float | int | str]:
+        return {
+            "experts": 1,
+            "slabs": len(self.march.slabs),
+            "features": self.resolution[0],
+            "grid": " x ".join(map(str, self.march.points)),
+            "degree_in_time": self.march.degree,
+            "picard_iterations": max(s.iterations for s in self.march.slabs),
+            "solver": "Fourier modes, Picard iteration",
+        }
 
 
 @dataclass(frozen=True)
@@ -59,55 +183,52 @@ class Outcome:
     @property
     def complete(self) -> list[Rung]:
         """Rungs whose march reached the end of time."""
-        return [r for r in self.rungs if not r.march.stopped]
+        return [r for r in self.rungs if not r.stopped]
 
     def solution(self, method: str) -> Solution:
         """The best rung; its error estimate is the difference from the second best."""
         complete = self.complete or list(self.rungs)
-        best = min(complete, key=lambda r: r.march.held)
-        others = [r for r in complete if r is not best and r.basis.size != best.basis.size]
+        best = min(complete, key=lambda r: r.held)
+        others = [r for r in complete if r.resolution != best.resolution]
         others = others or [r for r in complete if r is not best]
-        mixture = mixture_of(self.system, best)
+        mixture = best.mixture(self.system)
         estimate = None
         if others:
-            nearest = min(others, key=lambda r: r.march.held)
-            difference = _difference(self.system, mixture, mixture_of(self.system, nearest))
-            estimate = {name: max(e, best.march.held) for name, e in difference.items()}
+            nearest = min(others, key=lambda r: r.held)
+            difference = _difference(self.system, mixture, nearest.mixture(self.system))
+            estimate = {name: max(e, best.held) for name, e in difference.items()}
         return Solution(
             self.system.problem,
             Experts(mixture, self._until(best)),
             method,
             self._status(best, estimate),
             history=self._history(),
-            stats=_stats(best),
+            stats={**best.stats(), "held_out_residual": best.held},
             error_estimate=estimate,
         )
 
     def _until(self, best: Rung) -> tuple[int, float] | None:
         """Where a march that was stopped ends."""
-        if not best.march.stopped or self.system.time is None:
+        if not best.stopped or self.system.time is None:
             return None
         axis = self.system.axes.index(self.system.time)
-        return axis, float(best.march.boxes.upper[:, axis].max())
+        return axis, best.reached(axis)
 
     def _status(self, best: Rung, estimate: Mapping[str, float] | None) -> Status:
-        march = best.march
-        what = f"held-out residual {march.held:.1e} with {best.basis.size} features per expert"
+        what = f"held-out residual {best.held:.1e} with {best.resolution[0]} features per expert"
         interrupted = self.run.interrupted()
-        if march.stopped:
-            reached = (
-                f", reached {self.system.time} = {u[1]:.4g}" if (u := self._until(best)) else ""
-            )
-            return Status(False, f"{march.stopped}{reached}; {what}", interrupted)
-        unsettled = [s.newton.reason for s in march.slabs if not s.newton.converged]
-        if unsettled:
+        if best.stopped:
+            end = self._until(best)
+            reached = f", reached {self.system.time} = {end[1]:.4g}" if end else ""
+            return Status(False, f"{best.stopped}{reached}; {what}", interrupted)
+        if best.unsettled:
             mend = "refine the layout where the solution is steep, or shorten the slabs"
-            return Status(False, f"{unsettled[0]}; {what}: {mend}", interrupted)
+            return Status(False, f"{best.unsettled}; {what}: {mend}", interrupted)
         error = max((estimate or {"": 0.0}).values())
-        if not (march.held <= USABLE and error <= 0.1):
+        if not (best.held <= USABLE and error <= 0.1):
             mend = "not resolved, or the conditions contradict each other; refine the layout"
             return Status(False, f"{what}: {mend}", interrupted)
-        if march.held <= self.tolerance:
+        if best.held <= self.tolerance:
             return Status(True, f"converged: {what}", interrupted)
         return Status(
             True, f"{what}; the tolerance {self.tolerance:.0e} was not reached", interrupted
@@ -117,34 +238,14 @@ class Outcome:
         return {
             "step": np.arange(len(self.rungs)),
             "wall_s": np.cumsum([r.seconds for r in self.rungs]),
-            "features": np.array([r.basis.size for r in self.rungs], dtype=float),
-            "held_out": np.array([r.march.held for r in self.rungs]),
+            "features": np.array([r.resolution[0] for r in self.rungs], dtype=float),
+            "held_out": np.array([r.held for r in self.rungs]),
         }
 
 
-def _stats(best: Rung) -> dict[str, float | int | str]:
-    slabs = best.march.slabs
-    stats: dict[str, float | int | str] = {
-        "experts": slabs[-1].boxes.count,
-        "slabs": len(slabs),
-        "features": best.basis.size,
-        "unknowns": int(slabs[-1].coefficients.size),
-        "held_out_residual": best.march.held,
-        "newton_iterations": max(s.newton.iterations for s in slabs),
-        "largest_coefficient": float(np.abs(best.march.coefficients).max()),
-        "solver": slabs[-1].solver,
-    }
-    if slabs[-1].rank >= 0:
-        stats["rank"] = slabs[-1].rank
-    return stats
-
-
-def mixture_of(system: System, rung: Rung) -> Mixture:
-    boxes = rung.march.boxes
-    return Mixture(rung.basis, boxes.lower, boxes.upper, rung.march.coefficients, system.fields)
-
-
-def _difference(system: System, fine: Mixture, coarse: Mixture) -> dict[str, float]:
+def _difference(
+    system: System, fine: Mixture | TensorMixture, coarse: Mixture | TensorMixture
+) -> dict[str, float]:
     """Relative L2 difference by field, on points spread over the domain."""
     points = system.domain.region("interior").sample(SAMPLES, 0)
     a, b = fine.on_host(points), coarse.on_host(points)

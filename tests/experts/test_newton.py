@@ -6,7 +6,7 @@ import pytest
 from pinnkit.errors import MethodError
 from pinnkit.experts.assembly import Linear
 from pinnkit.experts.newton import newton
-from pinnkit.experts.solvers import Rows
+from pinnkit.experts.rows import Rows
 
 
 def scalar(function, slope):

@@ -6,14 +6,9 @@ import pytest
 
 from pinnkit.errors import MethodError
 from pinnkit.experts import solvers
-from pinnkit.experts.solvers import (
-    Rows,
-    chain_levels,
-    dense_matrix,
-    localised,
-    ridge_solve,
-    solve_blocks,
-)
+from pinnkit.experts.chain import chain_levels
+from pinnkit.experts.rows import Rows, localised
+from pinnkit.experts.solvers import dense_matrix, ridge_solve, solve_blocks
 
 pytestmark = pytest.mark.usefixtures("x64")
 
