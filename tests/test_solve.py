@@ -17,13 +17,13 @@ from pinnkit.solution import Pointwise, Solution, Status
 PROBLEMS = Path(__file__).resolve().parents[1] / "problems"
 DEFAULTS = {
     "heat1d": "LeastSquares",
-    "burgers": "PINN",
-    "ks_regular": "Lines",
+    "burgers": "LeastSquares",
+    "ks_regular": "LeastSquares",
     "lorenz": "Lines",
     "well_finite": "Eigen",
     "darcy_family": "Operator",
-    "poisson_disks": "PINN",
-    "cavity": "PINN",
+    "poisson_disks": "LeastSquares",
+    "cavity": "LeastSquares",
 }
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from pinnkit.experts.bases import Tensor
 from pinnkit.experts.collocation import gauss_tensor
+from pinnkit.experts.cut import meeting
 from pinnkit.experts.layout import Boxes
 from pinnkit.experts.march import March
 from pinnkit.experts.means import Means, Size
@@ -125,7 +126,7 @@ class Adaptive:
             return boxes, False, ""
         if ((boxes.half * 2.0 < FINEST * extent) & bad).any():
             return boxes, True, "experts would have to be too small: not smooth, or singular"
-        finer = halved(boxes, bad)
+        finer = meeting(self.machine.system.domain, halved(boxes, bad))
         if not self.means.affords(self.size(finer.count)):
             return boxes, True, f"{finer.count} experts would cost more than the means allow"
         return finer, True, ""
@@ -163,7 +164,8 @@ class Adaptive:
             ):
                 done.append(np.stack([boxes.lower[split], boxes.upper[split]]))
                 break
-            boxes = halved(Boxes(boxes.lower[split], boxes.upper[split]), bad[split])
+            finer = halved(Boxes(boxes.lower[split], boxes.upper[split]), bad[split])
+            boxes = meeting(self.machine.system.domain, finer)
         lower, upper = np.concatenate(done, axis=1)
         order = np.lexsort(lower.T[::-1])
         return Boxes(lower[order], upper[order])

@@ -15,7 +15,7 @@ import numpy as np
 from pinnkit.errors import GeometryError
 from pinnkit.experts.layout import Boxes, Interface
 from pinnkit.experts.points import EDGE_RATIO, Points, gauss_tensor
-from pinnkit.geometry import Domain, PlaneDomain, Product
+from pinnkit.geometry import Box, Domain, PlaneDomain, Product
 from pinnkit.geometry.curves import Arc, Curve
 from pinnkit.geometry.domain import Region
 from pinnkit.geometry.plane import CurveRegion, Hole
@@ -77,6 +77,8 @@ def meeting(domain: Domain, boxes: Boxes) -> Boxes:
     Raises:
         GeometryError: where there are none.
     """
+    if isinstance(domain, Box):
+        return boxes
     found = footprint(domain)
     if found is None:
         xi, _ = gauss_tensor((8,) * boxes.dim)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pinnkit.experts.cut import meeting
 from pinnkit.experts.layout import Boxes, Layout
 from pinnkit.experts.mixture import Mixture
 from pinnkit.experts.slab import Machine, Slab
@@ -137,4 +138,5 @@ class Marcher:
         system, bounds = self.machine.system, dict(self.machine.system.domain.bounds)
         if start is not None and end is not None:
             bounds[str(system.time)] = (start, end)
-        return self.machine.solve(self.layout.boxes(system.axes, bounds), before, guess)
+        boxes = meeting(system.domain, self.layout.boxes(system.axes, bounds))
+        return self.machine.solve(boxes, before, guess)

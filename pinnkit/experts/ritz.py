@@ -85,11 +85,15 @@ def rayleigh_ritz(form: Form, space: TrialSpace, count: int, scale: float = 1.0)
         finer = _again(form, space, vectors, REFINE * scale)
         change = np.abs(values - finer)
         small = change <= SETTLED * np.maximum(np.abs(values), np.abs(values).max() * 1e-3)
-        points = len(matrices.table.points) * REFINE**space.boxes.dim
-        most = space.nodes(REFINE * scale) > MOST_NODES or points > MOST_POINTS
-        if small[:count].all() or most:
+        if small[:count].all() or finest(space, len(matrices.table.points), scale):
             return Levels(values, vectors * signs(matrices.table, vectors), change, scale)
         scale *= REFINE
+
+
+def finest(space: TrialSpace, points: int, scale: float) -> bool:
+    """Whether the next finer quadrature than one of `points` would be too large."""
+    too_many = points * REFINE**space.boxes.dim > MOST_POINTS
+    return too_many or space.nodes(REFINE * scale) > MOST_NODES
 
 
 def _whole_groups(matrices: Matrices, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.linalg
 
 from pinnkit.errors import MethodError
-from pinnkit.experts.ritz import REFINE, SETTLED, Form, Matrices, assemble, lowest, signs
+from pinnkit.experts.ritz import REFINE, SETTLED, Form, Matrices, assemble, finest, lowest, signs
 from pinnkit.experts.ritz_spaces import TrialSpace, require_room
 from pinnkit.experts.ritz_tables import gauss
 
@@ -24,6 +24,7 @@ NEWTON_STEPS = 30
 ROUNDING = 1e-13
 SOLVED = 1e-9
 
+Guess = Callable[[np.ndarray], np.ndarray]
 Response = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -57,23 +58,31 @@ class Ground:
     residual: float
     quadrature: float
     steps: int
+    scale: float
 
 
 def ground_state(
-    form: Form, nonlinear: Nonlinear, space: TrialSpace, guess: np.ndarray | None, scale: float = 1
+    form: Form, nonlinear: Nonlinear, space: TrialSpace, guess: Guess | None, scale: float = 1.0
 ) -> Ground:
-    """The state of lowest energy; `guess` (Q,) are values on the table of `scale`, if any.
+    """The state of lowest energy; `guess` is a state nearby, points (Q, d) -> (Q,), if any.
 
-    Raises `MethodError` if neither the flow nor Newton's method settles.
+    Quadrature is refined until the level stays. Raises `MethodError` if neither the flow nor
+    Newton's method settles.
     """
     require_room(space, 1)
-    state = _State(assemble(form, space, scale), nonlinear)
-    start = state.flow(state.linear()) if guess is None else state.projected(guess)
-    c, value, residual, steps = state.newton(start)
-    c = c * float(signs(state.table, c[:, None])[0, 0])
-    finer = _State(assemble(form, space, REFINE * scale), nonlinear)
-    change = abs(finer.quotient(c) - value)
-    return Ground(value, c, state.energy(c) * 2.0, residual, change, steps)
+    while True:
+        state = _State(assemble(form, space, scale), nonlinear)
+        if guess is None:
+            start = state.flow(state.linear())
+        else:
+            start = state.projected(guess(state.table.points))
+        c, value, residual, steps = state.newton(start)
+        c = c * float(signs(state.table, c[:, None])[0, 0])
+        change = abs(_State(assemble(form, space, REFINE * scale), nonlinear).quotient(c) - value)
+        settled = change <= SETTLED * max(abs(value), 1e-3)
+        if settled or finest(space, len(state.table.points), scale):
+            return Ground(value, c, state.energy(c) * 2.0, residual, change, steps, scale)
+        scale *= REFINE
 
 
 class _State:
@@ -188,8 +197,3 @@ class _State:
             f"steps (last relative step {best:.1e}). Weaken the nonlinear term and raise it in "
             "stages, or check its sign."
         )
-
-
-def integrals_settled(ground: Ground) -> bool:
-    """Whether a finer quadrature leaves the level as it is."""
-    return ground.quadrature <= SETTLED * max(abs(ground.value), 1e-3)

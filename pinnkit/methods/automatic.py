@@ -12,6 +12,7 @@ from pinnkit.compile import System
 from pinnkit.experts.adaptive import Adaptive, expert_tails
 from pinnkit.experts.assembly import Lineariser
 from pinnkit.experts.bases import Basis, Tensor, tensor_basis
+from pinnkit.experts.cut import meeting
 from pinnkit.experts.families import Chebyshev, Shape, Tried
 from pinnkit.experts.layout import Boxes, Layout
 from pinnkit.experts.march import March
@@ -80,7 +81,7 @@ class Automatic:
 
     def _periodic(self) -> tuple[int, ...]:
         """Periodic axes that the coarsest layout does not divide."""
-        root = self.layout.boxes(self.system.axes, self.system.domain.bounds)
+        root = self._root()
         names = self.system.traits.periodic
         whole = [len(np.unique(root.lower[:, i])) == 1 for i in range(root.dim)]
         return tuple(i for i, a in enumerate(self.system.axes) if a in names and whole[i])
@@ -158,7 +159,7 @@ class Automatic:
     def _adaptive(self, degree: int, tolerance: float, means: Means) -> Adaptive:
         basis = self._basis(degree)
         machine = Machine(self.system, basis, self.linearisers)
-        root = self.layout.boxes(self.system.axes, self.system.domain.bounds)
+        root = self._root()
         return Adaptive(
             machine,
             root,
@@ -167,6 +168,11 @@ class Automatic:
             self._stop,
             self._report(f"{basis.size} features per expert"),
         )
+
+    def _root(self) -> Boxes:
+        """The coarsest layout, without boxes outside the domain."""
+        boxes = self.layout.boxes(self.system.axes, self.system.domain.bounds)
+        return meeting(self.system.domain, boxes)
 
     def _basis(self, degree: int) -> Tensor:
         axes = len(self.system.axes)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from pinnkit.compile.system import System
 from pinnkit.errors import MethodError
-from pinnkit.geometry import Box
 from pinnkit.methods.base import Method
 from pinnkit.methods.eigen import Eigen
 from pinnkit.methods.least_squares import LeastSquares
@@ -53,11 +52,7 @@ def _ranked(system: System) -> Iterator[tuple[Method, str]]:
         yield Lines(), "a time integrator: with time as the only axis nothing is faster"
         yield PINN(), "a PINN with exact conditions, trained by self-scaled BFGS in float64"
         return
-    if traits.linear and isinstance(system.domain, Box):
-        yield LeastSquares(), "least-squares experts: linear, so one solve gives all coefficients"
-    highest = max(traits.order[f, a] for f in system.fields for a in system.domain.space_axes)
-    if not traits.steady and highest > 2:
-        yield Lines(), f"the method of lines: of order {highest} in space it is too stiff for PINNs"
+    yield LeastSquares(), "least-squares experts, whose layout follows the solution"
     yield PINN(), "a PINN with exact conditions, trained by self-scaled BFGS in float64"
     yield Lines(), "the method of lines"
     yield Steady(), "collocation with Newton iterations"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pinnkit.compile import System
 from pinnkit.experts.assembly import Lineariser
 from pinnkit.experts.bases import Basis
+from pinnkit.experts.cut import meeting
 from pinnkit.experts.families import Tried
 from pinnkit.experts.layout import Layout
 from pinnkit.experts.march import March, Marcher
@@ -75,6 +76,7 @@ class Ladder:
     def size(self, basis: Basis) -> Size:
         """What one solve with that basis is predicted to cost."""
         boxes = self.layout.boxes(self.system.axes, self.system.domain.bounds)
+        boxes = meeting(self.system.domain, boxes)
         axes = len(self.system.domain.space_axes)
         return Size(boxes.count, basis.size * len(self.system.fields), max(axes, 1))
 

@@ -13,6 +13,7 @@ from pinnkit.compile.terms import TermSymbol
 from pinnkit.derivatives.basis import linearise
 from pinnkit.errors import OptionError
 from pinnkit.experts.bases import Basis
+from pinnkit.experts.enriched import with_singular
 from pinnkit.experts.families import Chebyshev, Family, Fixed, Shape, Tried
 from pinnkit.experts.layout import Boxes, Graded, Layout, Single, check_edges
 from pinnkit.experts.solvers import one_blas_thread
@@ -76,12 +77,14 @@ class LeastSquares(Method):
         boxes = layout.boxes(system.axes, system.domain.bounds)
         seed = int(jax.random.randint(run.key, (), 0, 2**31 - 1))
         shape = Shape(boxes.dim, _periodic_axes(system, boxes), seed)
+        family = self.basis if isinstance(self.basis, Family) else Fixed(self.basis)
+        enriched = with_singular(system, boxes, family)
         with one_blas_thread():
-            if self._automatic():
+            if self._automatic() and enriched is family:
                 found = Automatic(system, layout, linearisers, self.tolerance, run).rungs()
             else:
                 ladder = Ladder(system, layout, linearisers, edges, self.tolerance, run)
-                found = ladder.climb(self._following(shape)).rungs
+                found = ladder.climb(self._following(enriched, shape)).rungs
             return Outcome(system, found, self.tolerance, run).solution(self.name)
 
     def _automatic(self) -> bool:
@@ -89,8 +92,7 @@ class LeastSquares(Method):
         free = self.layout is None and self.slabs is None and self.features is None
         return free and isinstance(self.basis, Chebyshev) and self.basis.degree is None
 
-    def _following(self, shape: Shape) -> Callable[[list[Tried]], Basis | None]:
-        family = self.basis if isinstance(self.basis, Family) else Fixed(self.basis)
+    def _following(self, family: Family, shape: Shape) -> Callable[[list[Tried]], Basis | None]:
         if self.features is None or isinstance(family, Fixed):
             return lambda tried: family.following(tried, shape)
         sizes = (max(int(0.7 * self.features), 2), self.features)

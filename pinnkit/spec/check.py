@@ -244,8 +244,9 @@ def _boundary_conditions_match_the_order(problem: Problem) -> None:
     periodic = {c.axis for c in problem.conditions if c.kind is Kind.PERIODIC}
     boundary = [c for c in problem.conditions if c.kind is Kind.BOUNDARY]
     _no_condition_is_repeated(boundary)
-    faces = [f"{axis}{side}" for axis in problem.domain.space_axes for side in "-+"]
-    on_box = all(face in problem.domain.regions for face in faces)
+    faces = [(axis, f"{axis}{side}") for axis in problem.domain.space_axes for side in "-+"]
+    regions = problem.domain.regions
+    on_box = all(face in regions and axis in regions[face].fixed for axis, face in faces)
     for name in problem.field_names:
         own = [c for c in boundary if name in fields_in(c)]
         if not on_box:

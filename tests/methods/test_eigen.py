@@ -4,14 +4,27 @@ import jax
 import numpy as np
 import pytest
 import sympy as sp
+from scipy import special
 from scipy.optimize import brentq
 
 from pinnkit.compile import compile_problem
 from pinnkit.errors import MethodError, OptionError
+from pinnkit.experts.bases import ChebyshevTensor
+from pinnkit.experts.families import Fixed
 from pinnkit.geometry import Box
 from pinnkit.methods.base import Run
 from pinnkit.methods.eigen import Eigen
-from pinnkit.spec.condition import Dirichlet, Equation, Neumann, Periodic, Robin
+from pinnkit.spec.condition import (
+    Condition,
+    Dirichlet,
+    Equation,
+    Initial,
+    Integral,
+    Kind,
+    Neumann,
+    Periodic,
+    Robin,
+)
 from pinnkit.spec.problem import Problem
 from pinnkit.spec.symbols import coordinates, eigenvalue, field, parameter
 
@@ -42,7 +55,7 @@ def run(posed, method=None):
     method = method or Eigen()
     assert method.supports(system) is None
     solution = method.run(system, Run(jax.random.key(0)))
-    levels = np.array([solution.stats[f"E[{i}]"] for i in range(method.levels)])
+    levels = np.array([solution.stats[f"E[{i}]"] for i in range(method.levels or 4)])
     return solution, levels
 
 
@@ -174,20 +187,115 @@ def test_parameters_move_the_levels():
     assert second[0] - first[0] == pytest.approx(4.0, rel=1e-11)
 
 
-def test_what_it_cannot_solve_is_said():
-    y = coordinates("x y")[1]
-    u = field("u", X, y)
-    plane = Problem(
-        name="plane",
-        domain=Box(x=(0, 1), y=(0, 1)),
-        conditions=[Equation(-u.diff(X, 2) - u.diff(y, 2) - E * u), Dirichlet(u, 0)],
+def test_legendre_and_mathieu_levels():
+    """-((1 - x^2) u')' = n (n + 1) u, bounded at both ends; and Mathieu's equation on a ring."""
+    legendre = problem(sp.Eq(-((1 - X**2) * D).diff(X), E * PSI), -1, 1, [Neumann(PSI, 0)])
+    _, levels = run(legendre)
+    np.testing.assert_allclose(levels, [0.0, 2.0, 6.0, 12.0], atol=1e-11)
+    ring = problem(sp.Eq(-D2 + 10 * sp.cos(2 * X) * PSI, E * PSI), 0, 2 * sp.pi, [Periodic("x")])
+    _, levels = run(ring, Eigen(levels=5))
+    exact = [special.mathieu_a(0, 5)]
+    exact += [f(n, 5) for n in (1, 2) for f in (special.mathieu_b, special.mathieu_a)]
+    np.testing.assert_allclose(levels, exact, rtol=1e-11)
+
+
+def test_equal_levels_are_one_group_of_orthonormal_modes():
+    ring = problem(sp.Eq(-D2, E * PSI), 0, 2 * sp.pi, [Periodic("x")])
+    solution, _ = run(ring, Eigen(levels=4))
+    assert solution.stats["groups"] == "E[0]; E[1] = E[2]; E[3]"
+    assert max(solution.error_estimate.values()) < 1e-5
+    x, weights = np.polynomial.legendre.leggauss(60)
+    modes = solution(x=np.pi * (x + 1.0))
+    stacked = np.stack([modes[f"psi[{i}]"] for i in range(4)])
+    np.testing.assert_allclose((stacked * np.pi * weights) @ stacked.T, np.eye(4), atol=1e-10)
+
+
+def test_a_declared_normalisation_sets_the_size_of_the_modes():
+    sized = [Dirichlet(PSI, 0), Integral(PSI**2, 3)]
+    solution, levels = run(problem(sp.Eq(-D2, E * PSI), 0, 1, sized), Eigen(levels=2))
+    np.testing.assert_allclose(levels, [np.pi**2, 4 * np.pi**2], rtol=1e-11)
+    found = solution(x=np.array([0.25]))
+    assert found["psi[0]"][0] == pytest.approx(np.sqrt(3.0), rel=1e-9)
+
+
+def test_features_settle_exponentially():
+    solution, levels = run(schroedinger(X**4, -3, 3), Eigen(levels=1))
+    errors = solution.history["E[0]"][:-1] / levels[0] - 1.0
+    assert (errors >= -1e-12).all()
+    assert (np.diff(np.log(np.maximum(errors, 1e-14))) < -2.0)[:2].all()
+
+
+def refused(equation, conditions, match, domain=None):
+    system = compile_problem(
+        Problem(
+            name="refused",
+            domain=domain or Box(x=(0, 1)),
+            conditions=[Equation(equation), *conditions],
+        )
     )
-    assert "one space axis is needed" in Eigen().supports(compile_problem(plane))
-    square = problem(sp.Eq(-D2, E**2 * PSI), 0, 1)
-    with pytest.raises(MethodError, match="must appear once, as E w"):
-        Eigen().run(compile_problem(square), Run(jax.random.key(0)))
-    moved = problem(sp.Eq(-D2, E * PSI), 0, 1, [Dirichlet(PSI, 1)])
-    with pytest.raises(MethodError, match="must be homogeneous"):
-        Eigen().run(compile_problem(moved), Run(jax.random.key(0)))
+    assert Eigen().supports(system) is None
+    with pytest.raises(MethodError, match=match):
+        Eigen().run(system, Run(jax.random.key(0)))
+
+
+def test_what_it_cannot_solve_is_said():
+    walls = [Dirichlet(PSI, 0)]
+    refused(sp.Eq(-D2, E**2 * PSI), walls, "must appear once, as E w")
+    refused(sp.Eq(-E * D2, E * PSI), walls, "multiplies psi_xx; it must appear once")
+    refused(sp.Eq(-D2 + sp.sin(X), E * PSI), walls, "has a source term. Remove it")
+    refused(sp.Eq(-D2, E * PSI), [Dirichlet(PSI, 1)], "must be homogeneous")
+    refused(sp.Eq(-D2, E * PSI), [Robin(PSI, E, 1, 0)], "without the eigenvalue")
+    refused(sp.Eq(-D2, E * (X - sp.S.Half) * PSI), walls, "w changes sign")
+    both = [Dirichlet(PSI, 0, on="x-"), Neumann(PSI, 0, on="x-")]
+    refused(sp.Eq(-D2, E * PSI), both, "'x-' has 2 conditions .*contradictory")
+    norms = [*walls, Integral(PSI, 1)]
+    refused(sp.Eq(-D2, E * PSI), norms, "normalisation must be one condition like Integral")
+    refused(sp.Eq(-D2, E * PSI), [*walls, Integral(PSI**2, -1)], "with a positive value")
+    refused(sp.Eq(-D2 + D / X**9, E * PSI), walls, "divergence form")
     with pytest.raises(OptionError, match="levels=0"):
         Eigen(levels=0)
+    with pytest.raises(OptionError, match="a fixed basis has one"):
+        Eigen(basis=Fixed(ChebyshevTensor((9,))))
+    with pytest.raises(OptionError, match="tolerance=2"):
+        Eigen(tolerance=2)
+
+
+def test_operators_that_are_not_self_adjoint_are_refused():
+    x, y = coordinates("x y")
+    u, square = field("u", x, y), Box(x=(0, 1), y=(0, 1))
+    laplacian = -u.diff(x, 2) - u.diff(y, 2)
+    walls = [Dirichlet(u, 0)]
+    refused(laplacian - y * u.diff(x) + x * u.diff(y) - E * u, walls, "not self-adjoint", square)
+    oblique = Condition(Kind.BOUNDARY, u.diff(x) + u.diff(y), sp.S.Zero, ("x-",), "slip")
+    others = [Dirichlet(u, 0, on=("x+", "y-", "y+"))]
+    refused(laplacian - E * u, [oblique, *others], "another direction than the flux", square)
+    twisted = laplacian - u.diff(x, y) - E * u
+    refused(twisted, [Neumann(u, 0)], "another direction than the flux", square)
+
+
+def test_systems_that_do_not_apply_are_named():
+    t, y = coordinates("t y")
+    u = field("u", t, X)
+    moving = Problem(
+        name="moving",
+        domain=Box(t=(0, 1), x=(0, 1), time="t"),
+        conditions=[Equation(u.diff(t) - u.diff(X, 2) - E * u), Initial(u, 0), Dirichlet(u, 0)],
+    )
+    assert "has the time axis t" in Eigen().supports(compile_problem(moving))
+    fourth = [Dirichlet(PSI, 0), Neumann(PSI, 0)]
+    beam = problem(sp.Eq(PSI.diff(X, 4), E * PSI), 0, 1, fourth)
+    assert "not of second order" in Eigen().supports(compile_problem(beam))
+    nonlinear = compile_problem(problem(sp.Eq(-D2 + PSI**3, E * PSI), 0, 1))
+    assert "has no normalisation like Integral" in Eigen().supports(nonlinear)
+    sized = problem(sp.Eq(-D2 + PSI**3, E * PSI), 0, 1, [Dirichlet(PSI, 0), Integral(PSI**2, 1)])
+    assert "only its ground state" in Eigen(levels=2).supports(compile_problem(sized))
+    twice = problem(sp.Eq(-D2 + y_free(), E * PSI), 0, 1)
+    assert "has 2 eigenvalues" in Eigen().supports(compile_problem(twice))
+    with pytest.raises(MethodError, match="4000 levels were asked of a trial space of dimension"):
+        run(problem(sp.Eq(-D2, E * PSI), 0, 1), Eigen(levels=4000))
+    complex_valued = sp.Eq(-D2 + sp.I * D, E * PSI)
+    assert "it is complex" in Eigen().supports(compile_problem(problem(complex_valued, 0, 1)))
+
+
+def y_free():
+    return eigenvalue("F") * PSI
