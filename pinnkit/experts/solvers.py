@@ -84,14 +84,14 @@ def _solve_finite(rows: Sequence[Rows], sizes: Sequence[int]) -> Solved:
     total = int(sum(sizes))
     if len(levels) > 2 and total > DENSE_LIMIT:
         local, widths = localised(rows, sizes, levels)
-        norms = _column_norms(local, widths)
+        norms = column_norms(local, widths)
         compressed = _compress(local, widths, norms)
         cost = chain_cost(compressed, levels, widths)
         if total > REVEALING_LIMIT or cost < 0.2 * total**3:
             solution, solver = _solve_levels(compressed, widths, levels, cost)
             found = zip(solution, norms, sizes, strict=True)
             return Solved(tuple((c / s)[:n] for c, s, n in found), -1, solver)
-    norms = _column_norms(rows, sizes)
+    norms = column_norms(rows, sizes)
     matrix, rhs = assembled(_compress(rows, sizes, norms), sizes, range(len(sizes)))
     solution, rank, solver = _solve_dense(matrix, rhs, sizes)
     return Solved(tuple(c / s for c, s in zip(solution, norms, strict=True)), rank, solver)
@@ -139,7 +139,8 @@ def revealing_solve(
     return found[0], int(found[2])
 
 
-def _column_norms(rows: Sequence[Rows], sizes: Sequence[int]) -> list[np.ndarray]:
+def column_norms(rows: Sequence[Rows], sizes: Sequence[int]) -> list[np.ndarray]:
+    """Euclidean norm of every column, by expert; 1 for a column of zeros."""
     squares = [np.zeros(size) for size in sizes]
     for block in rows:
         for expert, matrix in zip(block.experts, block.blocks, strict=True):

@@ -9,11 +9,11 @@ from scipy import special
 
 from pinnkit.errors import MethodError
 from pinnkit.experts.bases import ChebyshevTensor, RandomSine, RandomTanh, tensor_basis
-from pinnkit.experts.ritz import Form, assemble, groups, lowest, rayleigh_ritz
-from pinnkit.experts.ritz_bases import Gated, Separable
-from pinnkit.experts.ritz_krylov import largest
-from pinnkit.experts.ritz_spaces import AxisSpace, BoxSpace, EllipseSpace, Ends
-from pinnkit.experts.ritz_tables import DenseTable
+from pinnkit.experts.ritz.bases import Gated, Separable
+from pinnkit.experts.ritz.form import Form, assemble, groups, lowest, rayleigh_ritz
+from pinnkit.experts.ritz.krylov import largest
+from pinnkit.experts.ritz.spaces import AxisSpace, BoxSpace, EllipseSpace, Ends
+from pinnkit.experts.ritz.tables import DenseTable
 
 WALLS = Ends(True, True)
 

@@ -14,9 +14,18 @@ import numpy as np
 import scipy.linalg
 
 from pinnkit.errors import MethodError
-from pinnkit.experts.ritz import REFINE, SETTLED, Form, Matrices, assemble, finest, lowest, signs
-from pinnkit.experts.ritz_spaces import TrialSpace, require_room
-from pinnkit.experts.ritz_tables import gauss
+from pinnkit.experts.ritz.form import (
+    REFINE,
+    SETTLED,
+    Form,
+    Matrices,
+    assemble,
+    finest,
+    lowest,
+    signs,
+)
+from pinnkit.experts.ritz.spaces import TrialSpace, require_room
+from pinnkit.experts.ritz.tables import gauss
 
 FLOW_STEPS = 60
 NEAR = 1e-2

@@ -18,12 +18,12 @@ import sympy as sp
 
 from pinnkit.compile import System
 from pinnkit.compile.terms import TermSymbol
-from pinnkit.experts.ritz import Form
-from pinnkit.experts.ritz_ground import Nonlinear
-from pinnkit.experts.ritz_spaces import Ends
-from pinnkit.experts.ritz_tables import gauss
-from pinnkit.methods.eigen_conditions import Normalisation, boundary, normalised
-from pinnkit.methods.eigen_table import PROBES, Table, refuse
+from pinnkit.experts.ritz.form import Form
+from pinnkit.experts.ritz.ground import Nonlinear
+from pinnkit.experts.ritz.spaces import Ends
+from pinnkit.experts.ritz.tables import gauss
+from pinnkit.methods.eigen.conditions import Normalisation, boundary, normalised
+from pinnkit.methods.eigen.table import PROBES, Table, refuse
 
 CLOSE = 1e-10
 

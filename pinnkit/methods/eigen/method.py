@@ -13,14 +13,14 @@ from pinnkit.compile import System
 from pinnkit.errors import MethodError, OptionError
 from pinnkit.experts.families import Chebyshev, Family, Fixed, Shape
 from pinnkit.experts.mixture import Mixture
-from pinnkit.experts.ritz import EQUAL, Levels, groups, rayleigh_ritz
-from pinnkit.experts.ritz_ground import Ground, Nonlinear, ground_state
-from pinnkit.experts.ritz_spaces import BoxSpace, EllipseSpace, TrialSpace, require_room
+from pinnkit.experts.ritz.form import EQUAL, Levels, groups, rayleigh_ritz
+from pinnkit.experts.ritz.ground import Ground, Nonlinear, ground_state
+from pinnkit.experts.ritz.spaces import BoxSpace, EllipseSpace, TrialSpace, require_room
 from pinnkit.experts.solvers import one_blas_thread
 from pinnkit.geometry import Box
 from pinnkit.geometry.csg import Ellipse
 from pinnkit.methods.base import Method, Progress, Run
-from pinnkit.methods.eigen_form import Posed, edges, recognise
+from pinnkit.methods.eigen.form import Posed, edges, recognise
 from pinnkit.methods.rungs import Experts
 from pinnkit.solution import Solution, Status
 from pinnkit.spec.condition import Kind

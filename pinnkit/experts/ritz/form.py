@@ -14,9 +14,9 @@ import numpy as np
 import scipy.linalg
 
 from pinnkit.errors import MethodError
-from pinnkit.experts.ritz_krylov import largest
-from pinnkit.experts.ritz_spaces import TrialSpace, require_room
-from pinnkit.experts.ritz_tables import Table
+from pinnkit.experts.ritz.krylov import largest
+from pinnkit.experts.ritz.spaces import TrialSpace, require_room
+from pinnkit.experts.ritz.tables import Table
 
 SETTLED = 1e-12
 """Relative change of levels on a finer quadrature below which the integrals count as exact."""

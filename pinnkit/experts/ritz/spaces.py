@@ -14,8 +14,8 @@ import scipy.linalg
 from pinnkit.errors import MethodError
 from pinnkit.experts.bases import Basis
 from pinnkit.experts.layout import Boxes, tensor_boxes
-from pinnkit.experts.ritz_bases import Gated, product
-from pinnkit.experts.ritz_tables import DenseTable, Factor, Table, TensorTable, gauss
+from pinnkit.experts.ritz.bases import Gated, product
+from pinnkit.experts.ritz.tables import DenseTable, Factor, Table, TensorTable, gauss
 
 CUT = 1e-8
 """Relative singular value below which columns are dropped: about the root of the rounding unit.

@@ -12,9 +12,9 @@ import sympy as sp
 from pinnkit.compile import Residual, System
 from pinnkit.compile.terms import TermSymbol
 from pinnkit.errors import MethodError
-from pinnkit.experts.ritz import Coefficients, Stiffness
+from pinnkit.experts.ritz.form import Coefficients, Stiffness
 from pinnkit.geometry import Box
-from pinnkit.methods.eigen_table import PROBES, Table, refuse
+from pinnkit.methods.eigen.table import PROBES, Table, refuse
 from pinnkit.spec.condition import Kind
 
 

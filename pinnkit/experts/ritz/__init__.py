@@ -1,0 +1,1 @@
+"""Rayleigh-Ritz on products of piecewise bases."""
