@@ -127,20 +127,51 @@ class Collocation:
     def width(self) -> int:
         return len(self.system.fields) * self.basis.size
 
-    def linear(self, coefficients: np.ndarray, before: Mixture | None = None) -> Linear:
-        """Linearise at `coefficients`; `before` is the slab before, on boxes of its own."""
+    def linear(
+        self, coefficients: np.ndarray, before: Mixture | None = None, load: float = 1.0
+    ) -> Linear:
+        """Linearise at `coefficients`; `before` is the slab before, on boxes of its own.
+
+        With `load` s, every residual F(u) becomes F(u) - (1 - s) F(0): all data (sources, boundary
+        values) are scaled by s, between rest and the problem itself.
+        """
         rows: list[Rows] = []
         residuals: list[np.ndarray] = []
         for site in self.sites if before else (*self.sites, *self.first):
-            self._site_rows(site, coefficients, rows, residuals)
+            self._site_rows(site, coefficients, load, rows, residuals)
         for join in self.joins:
             self._join_rows(join, coefficients, rows, residuals)
         if before is not None:
             for handover in self.handover:
                 self._handover_rows(handover, coefficients, before, rows, residuals)
         for total in self.totals:
-            total.add(self.boxes, coefficients, self.magnitudes, rows, residuals)
+            total.add(self.boxes, coefficients, self.magnitudes, load, rows, residuals)
         return Linear(rows, np.concatenate(residuals))
+
+    def imbalance(self, coefficients: np.ndarray) -> tuple[float, str]:
+        """The largest residual of an equation, relative to its own terms, and that equation.
+
+        rms(fn) / rms(sum_T |d fn/dT T| + |rest|), over all points of the equation: of order one
+        where conditions contradict each other, however small the experts are. Terms are not
+        counted below those of a field of its magnitude that varies over the whole domain.
+        """
+        worst = (0.0, "")
+        extent = 0.5 * (self.boxes.upper.max(axis=0) - self.boxes.lower.min(axis=0))
+        for site in self.sites:
+            if site.residual.kind is not Kind.EQUATION or not site.pieces:
+                continue
+            fields, terms = self.system.fields, site.residual.plan.terms
+            values = piecewise_values(site.pieces, self.boxes, coefficients, fields, terms)
+            z = point_data(self.system, site.points)
+            value, slopes = site.linearise(values, z, self.system.parameters)
+            parts = [slopes[t] * values[t] for t in terms]
+            whole = np.abs(value - sum(parts)) + sum(np.abs(part) for part in parts)
+            least = 0.0
+            for t in terms:
+                size = self.magnitudes[fields.index(t.field)] * _rms(slopes[t])
+                least += size * float(along_basis.chart_factor(extent, t.orders))
+            worst = max(worst, (_rms(value) / max(_rms(whole), 1e-3 * least), site.residual.name))
+        return worst
 
     def values(self, coefficients: np.ndarray) -> np.ndarray:
         """Fields at the points of the first equation, (P, fields), in units of `magnitudes`."""
@@ -162,15 +193,27 @@ class Collocation:
         return pieces(self.basis, self.sites[0].points, self.plain_terms)
 
     def _site_rows(
-        self, site: Site, coefficients: np.ndarray, rows: list[Rows], residuals: list[np.ndarray]
+        self,
+        site: Site,
+        coefficients: np.ndarray,
+        load: float,
+        rows: list[Rows],
+        residuals: list[np.ndarray],
     ) -> None:
         points, fields, terms = site.points, self.system.fields, site.residual.plan.terms
         values = piecewise_values(site.pieces, self.boxes, coefficients, fields, terms)
         value, slopes = site.linearise(
             values, point_data(self.system, points), self.system.parameters
         )
+        if load != 1.0:
+            rest, _ = site.linearise(
+                {t: np.zeros_like(v) for t, v in values.items()},
+                point_data(self.system, points),
+                self.system.parameters,
+            )
+            value = value - (1.0 - load) * rest
         if site.residual.observed is not None:
-            value = value - site.residual.observed[np.asarray(points.weights, dtype=int)]
+            value = value - load * site.residual.observed[np.asarray(points.weights, dtype=int)]
         scale = site.weight * self._row_scale(points.owner, slopes)
         known = sum((slopes[t] * values[t] for t in terms), np.zeros(len(value)))
         rhs = scale * (known - value)
@@ -254,6 +297,10 @@ class Collocation:
             residuals.append(scale * values[term] - target)
             for piece, matrix in piecewise_rows(handover.pieces, self.boxes, {term: scale}, fields):
                 rows.append(Rows((piece.expert,), (matrix,), target[piece.where]))
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(values)))) if np.size(values) else 0.0
 
 
 def collocate(

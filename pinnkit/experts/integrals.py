@@ -38,10 +38,11 @@ class Total:
         boxes: Boxes,
         coefficients: np.ndarray,
         magnitudes: Sequence[float],
+        load: float,
         rows: list[Rows],
         residuals: list[np.ndarray],
     ) -> None:
-        """Append the rows and their residuals."""
+        """Append the rows and their residuals, for data scaled by `load`."""
         system, points = self.system, self.points
         terms = self.residual.plan.terms
         values = piecewise_values(self.pieces, boxes, coefficients, system.fields, terms)
@@ -52,7 +53,7 @@ class Total:
         known = sum((slopes[t] * values[t] for t in terms), np.zeros(len(value)))
         integral = np.bincount(self.row, points.weights * (value + datum), count)
         linear = np.bincount(self.row, points.weights * known, count)
-        wanted = datum[np.unique(self.row, return_index=True)[1]]
+        wanted = load * datum[np.unique(self.row, return_index=True)[1]]
         size = max(magnitudes) * np.bincount(self.row, points.weights, count)
         scale = self.weight / size
         weights = {t: points.weights * s for t, s in slopes.items()}

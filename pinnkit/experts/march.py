@@ -32,6 +32,10 @@ class March:
         return max((s.held for s in self.slabs), default=np.inf)
 
     @property
+    def imbalance(self) -> tuple[float, str]:
+        return max((s.imbalance for s in self.slabs), default=(np.inf, ""))
+
+    @property
     def converged(self) -> bool:
         return not self.stopped and all(s.newton.converged for s in self.slabs)
 

@@ -9,6 +9,7 @@ from pinnkit.compile import System
 from pinnkit.experts.assembly import Collocation, Linear, Lineariser, collocate, held_out
 from pinnkit.experts.bases import Basis
 from pinnkit.experts.layout import Boxes
+from pinnkit.experts.loading import under_load
 from pinnkit.experts.mixture import Mixture
 from pinnkit.experts.newton import Newton, newton
 from pinnkit.experts.solvers import ridge_solve, solve_blocks
@@ -20,12 +21,17 @@ KEPT = 4
 
 @dataclass(frozen=True)
 class Slab:
-    """One solved slab. `held` is the residual at points between the collocation points, relative
-    to the size of the fields; `rank` the numerical rank, -1 where not revealed."""
+    """One solved slab.
+
+    `held` is the residual at points between the collocation points, relative to the size of the
+    fields; `imbalance` the largest residual of an equation there, relative to its own terms, with
+    that equation's name; `rank` the numerical rank, -1 where not revealed.
+    """
 
     mixture: Mixture
     newton: Newton
     held: float
+    imbalance: tuple[float, str]
     rank: int
     solver: str
 
@@ -65,15 +71,22 @@ class Machine:
             return np.stack(solved.coefficients).reshape(shape)
 
         linear = self.system.traits.linear
+
+        def iterate(start: np.ndarray, load: float = 1.0) -> Newton:
+            return newton(lambda c: rows.linear(c, known, load), solve, rows.values, start, linear)
+
         start = np.zeros(shape) if linear else self._start(rows, known, guess)
-        found = newton(lambda c: rows.linear(c, known), solve, rows.values, start, linear)
+        found = iterate(start)
+        if not found.converged and self.system.time is None and guess is None:
+            found = under_load(iterate, np.zeros(shape), found)
         size = float(np.sqrt(np.mean(rows.values(found.coefficients) ** 2)))
         held = check.linear(found.coefficients, known).norm / (size if size > 1e-100 else 1.0)
         held = held if found.converged else max(held, 1.0)
         mixture = Mixture(
             self.basis, boxes.lower, boxes.upper, found.coefficients, self.system.fields
         )
-        return Slab(mixture, found, held, last[0].rank, last[0].solver)
+        imbalance = check.imbalance(found.coefficients)
+        return Slab(mixture, found, held, imbalance, last[0].rank, last[0].solver)
 
     def _collocations(self, boxes: Boxes) -> tuple[Collocation, Collocation]:
         """Points to solve at and points to judge at, kept for the latest few sets of boxes."""

@@ -21,6 +21,9 @@ from pinnkit.methods.base import Run
 from pinnkit.solution import Evaluator, Solution, Status
 
 USABLE = 1e-3
+UNBALANCED = 1e-2
+"""Share of its own terms by which no equation may be violated."""
+
 SAMPLES = 2048
 
 
@@ -63,6 +66,11 @@ class Rung(abc.ABC):
 
     @property
     @abc.abstractmethod
+    def imbalance(self) -> tuple[float, str]:
+        """The largest residual of an equation relative to its own terms, and that equation."""
+
+    @property
+    @abc.abstractmethod
     def resolution(self) -> tuple[int, int]:
         """Features of an expert, and experts of all slabs."""
 
@@ -98,6 +106,10 @@ class Boxed(Rung):
     @property
     def held(self) -> float:
         return self.march.held
+
+    @property
+    def imbalance(self) -> tuple[float, str]:
+        return self.march.imbalance
 
     @property
     def resolution(self) -> tuple[int, int]:
@@ -147,6 +159,10 @@ class Periodic(Rung):
     @property
     def held(self) -> float:
         return self.march.mean_held
+
+    @property
+    def imbalance(self) -> tuple[float, str]:
+        return self.march.mean_held, ""
 
     @property
     def resolution(self) -> tuple[int, int]:
@@ -224,6 +240,14 @@ class Outcome:
         if best.unsettled:
             mend = "refine the layout where the solution is steep, or shorten the slabs"
             return Status(False, f"{best.unsettled}; {what}: {mend}", interrupted)
+        share, equation = best.imbalance
+        if share > UNBALANCED:
+            return Status(
+                False,
+                f"equation '{equation}' is violated by {share:.1%} of its own terms; {what}: "
+                "conditions contradict each other, or the solution is not smooth; check them",
+                interrupted,
+            )
         error = max((estimate or {"": 0.0}).values())
         if not (best.held <= USABLE and error <= 0.1):
             mend = "not resolved, or the conditions contradict each other; refine the layout"
