@@ -1,7 +1,7 @@
 """Rows of one mixture of experts: a compiled system, linearised, on collocation points."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,16 +10,10 @@ from pinnkit.compile import Residual, System, Term
 from pinnkit.derivatives import basis as along_basis
 from pinnkit.experts.bases import Basis, Orders
 from pinnkit.experts.collocation import (
-    EDGE_RATIO,
     Pairs,
     Points,
-    merged,
-    region_points,
-    shared_points,
-    volume_points,
-    wrapped_points,
 )
-from pinnkit.experts.integrals import Total, totals
+from pinnkit.experts.integrals import Total
 from pinnkit.experts.layout import Boxes
 from pinnkit.experts.mixture import Mixture
 from pinnkit.experts.pieces import Piece, pieces, piecewise_rows, piecewise_values, runs
@@ -34,6 +28,9 @@ CONSTRAINT_WEIGHT = 6.0
 
 Measured on the flow past a cylinder (DFG 2D-1): 6 leaks 28 times less mass than 1.
 """
+
+Part = tuple[np.ndarray, Callable[[], Iterator[Rows]]]
+"""Residuals, and the rows behind them."""
 
 Lineariser = Callable[[Mapping, Mapping, Mapping], along_basis.Linearised]
 
@@ -72,10 +69,20 @@ class Handover:
 
 @dataclass(frozen=True)
 class Linear:
-    """Rows of the linearised system; `residuals` are those of the nonlinear one, in row units."""
+    """The linearised system; `residuals` are those of the nonlinear one, in row units.
 
-    rows: list[Rows]
-    residuals: np.ndarray
+    Rows are assembled when they are asked for: a residual alone needs none.
+    """
+
+    parts: tuple[Part, ...]
+
+    @functools.cached_property
+    def residuals(self) -> np.ndarray:
+        return np.concatenate([residual for residual, _ in self.parts])
+
+    @functools.cached_property
+    def rows(self) -> list[Rows]:
+        return [row for _, assembled in self.parts for row in assembled()]
 
     @property
     def norm(self) -> float:
@@ -135,18 +142,15 @@ class Collocation:
         With `load` s, every residual F(u) becomes F(u) - (1 - s) F(0): all data (sources, boundary
         values) are scaled by s, between rest and the problem itself.
         """
-        rows: list[Rows] = []
-        residuals: list[np.ndarray] = []
-        for site in self.sites if before else (*self.sites, *self.first):
-            self._site_rows(site, coefficients, load, rows, residuals)
-        for join in self.joins:
-            self._join_rows(join, coefficients, rows, residuals)
+        sites = self.sites if before else (*self.sites, *self.first)
+        parts = [self._site_part(site, coefficients, load) for site in sites]
+        parts += [self._join_part(join, coefficients) for join in self.joins]
         if before is not None:
             for handover in self.handover:
-                self._handover_rows(handover, coefficients, before, rows, residuals)
+                parts += self._handover_parts(handover, coefficients, before)
         for total in self.totals:
-            total.add(self.boxes, coefficients, self.magnitudes, load, rows, residuals)
-        return Linear(rows, np.concatenate(residuals))
+            parts.append(total.part(self.boxes, coefficients, self.magnitudes, load))
+        return Linear(tuple(parts))
 
     def imbalance(self, coefficients: np.ndarray) -> tuple[float, str]:
         """The largest residual of an equation, relative to its own terms, and that equation.
@@ -192,14 +196,7 @@ class Collocation:
         """The features themselves at the points of the first equation."""
         return pieces(self.basis, self.sites[0].points, self.plain_terms)
 
-    def _site_rows(
-        self,
-        site: Site,
-        coefficients: np.ndarray,
-        load: float,
-        rows: list[Rows],
-        residuals: list[np.ndarray],
-    ) -> None:
+    def _site_part(self, site: Site, coefficients: np.ndarray, load: float) -> Part:
         points, fields, terms = site.points, self.system.fields, site.residual.plan.terms
         values = piecewise_values(site.pieces, self.boxes, coefficients, fields, terms)
         value, slopes = site.linearise(
@@ -218,9 +215,18 @@ class Collocation:
         known = sum((slopes[t] * values[t] for t in terms), np.zeros(len(value)))
         rhs = scale * (known - value)
         weights = {t: scale * s for t, s in slopes.items()}
-        for piece, matrix in piecewise_rows(site.pieces, self.boxes, weights, fields):
-            rows.append(Rows((piece.expert,), (matrix,), rhs[piece.where]))
-        residuals.append(scale * value)
+        return scale * value, self._own_rows(site.pieces, weights, rhs)
+
+    def _own_rows(
+        self, parts: tuple[Piece, ...], weights: Mapping[Term, np.ndarray], rhs: np.ndarray
+    ) -> Callable[[], Iterator[Rows]]:
+        """Rows that touch one expert each."""
+
+        def assembled() -> Iterator[Rows]:
+            for piece, matrix in piecewise_rows(parts, self.boxes, weights, self.system.fields):
+                yield Rows((piece.expert,), (matrix,), rhs[piece.where])
+
+        return assembled
 
     def _row_scale(self, owner: np.ndarray, slopes: Mapping[Term, np.ndarray]) -> np.ndarray:
         """1 / sum_T |d fn/dT| kappa^T U per expert: residuals in units of the fields.
@@ -255,104 +261,52 @@ class Collocation:
         )
         return join.left * factors[0][:, None], join.right * factors[1][:, None]
 
-    def _join_rows(
-        self, join: Join, coefficients: np.ndarray, rows: list[Rows], residuals: list[np.ndarray]
-    ) -> None:
+    def _join_part(self, join: Join, coefficients: np.ndarray) -> Part:
         index, n = self.system.fields.index(join.field), self.basis.size
         left, right = self._sides(join, self.boxes, self.boxes)
         pairs = join.pairs
-        residuals.append(
-            np.einsum("pn,pn->p", left, coefficients[pairs.left, index])
-            - np.einsum("pn,pn->p", right, coefficients[pairs.right, index])
-        )
         columns = slice(index * n, (index + 1) * n)
-        for piece in runs(pairs.left * self.boxes.count + pairs.right):
-            blocks = np.zeros((2, piece.stop - piece.start, self.width))
-            blocks[0][:, columns], blocks[1][:, columns] = left[piece], -right[piece]
+        faces = runs(pairs.left * self.boxes.count + pairs.right)
+        jump = np.empty(len(pairs.left))
+        for piece in faces:
             ends = int(pairs.left[piece.start]), int(pairs.right[piece.start])
-            nothing = np.zeros(piece.stop - piece.start)
-            if ends[0] == ends[1]:
-                rows.append(Rows(ends[:1], (blocks[0] + blocks[1],), nothing))
-            else:
-                rows.append(Rows(ends, (blocks[0], blocks[1]), nothing))
+            jump[piece] = left[piece] @ coefficients[ends[0], index]
+            jump[piece] -= right[piece] @ coefficients[ends[1], index]
 
-    def _handover_rows(
-        self,
-        handover: Handover,
-        coefficients: np.ndarray,
-        before: Mixture,
-        rows: list[Rows],
-        residuals: list[np.ndarray],
-    ) -> None:
+        def assembled() -> Iterator[Rows]:
+            for piece in faces:
+                blocks = np.zeros((2, piece.stop - piece.start, self.width))
+                blocks[0][:, columns], blocks[1][:, columns] = left[piece], -right[piece]
+                ends = int(pairs.left[piece.start]), int(pairs.right[piece.start])
+                nothing = np.zeros(piece.stop - piece.start)
+                if ends[0] == ends[1]:
+                    yield Rows(ends[:1], (blocks[0] + blocks[1],), nothing)
+                else:
+                    yield Rows(ends, (blocks[0], blocks[1]), nothing)
+
+        return jump, assembled
+
+    def _handover_parts(
+        self, handover: Handover, coefficients: np.ndarray, before: Mixture
+    ) -> list[Part]:
         fields, points = self.system.fields, handover.points
         terms = tuple(Term(name, handover.orders, self.system.axes) for name in handover.fields)
         values = piecewise_values(handover.pieces, self.boxes, coefficients, fields, terms)
         known = before.on_host(points.physical, handover.orders)
         kappa = np.asarray(self.wavenumbers)[None, :] / self.boxes.half
         enlarged = np.prod(kappa ** np.asarray(handover.orders), axis=1)[points.owner]
+        parts: list[Part] = []
         for term in terms:
             index = fields.index(term.field)
             scale = SIDE_WEIGHT / (enlarged * self.magnitudes[index])
             target = scale * known[:, index]
-            residuals.append(scale * values[term] - target)
-            for piece, matrix in piecewise_rows(handover.pieces, self.boxes, {term: scale}, fields):
-                rows.append(Rows((piece.expert,), (matrix,), target[piece.where]))
+            assembled = self._own_rows(handover.pieces, {term: scale}, target)
+            parts.append((scale * values[term] - target, assembled))
+        return parts
 
 
 def _rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(values)))) if np.size(values) else 0.0
-
-
-def collocate(
-    system: System,
-    basis: Basis,
-    boxes: Boxes,
-    linearisers: Mapping[str, Lineariser],
-) -> Collocation:
-    """Choose points and tabulate the basis, for rows to be solved.
-
-    Raises `GeometryError` for unknown regions.
-    """
-    return _collocate(system, basis, boxes, linearisers, basis.nodes(), basis.wavenumbers())
-
-
-def held_out(
-    system: System, basis: Basis, boxes: Boxes, linearisers: Mapping[str, Lineariser]
-) -> Collocation:
-    """Points between those of `collocate`, to judge a solution by its residual."""
-    nodes = tuple(q + 1 for q in basis.nodes())
-    return _collocate(system, basis, boxes, linearisers, nodes, (1.0,) * boxes.dim)
-
-
-def _collocate(
-    system: System,
-    basis: Basis,
-    boxes: Boxes,
-    linearisers: Mapping[str, Lineariser],
-    nodes: tuple[int, ...],
-    wavenumbers: tuple[float, ...],
-) -> Collocation:
-    sites = [
-        _site(system, basis, boxes, residual, linearisers[residual.name], nodes)
-        for residual in system.residuals
-        if residual.kind is not Kind.INTEGRAL
-    ]
-    initial = tuple(s for s in sites if s.residual.kind is Kind.INITIAL)
-    always = tuple(s for s in sites if s.residual.kind is not Kind.INITIAL)
-    magnitudes = field_magnitudes(system)
-    integrals = [r for r in system.residuals if r.kind is Kind.INTEGRAL]
-    return Collocation(
-        system,
-        basis,
-        boxes,
-        always,
-        initial,
-        _joins(system, basis, boxes, nodes),
-        _handover(system, basis, boxes, nodes),
-        totals(system, basis, boxes, integrals, linearisers, nodes, SIDE_WEIGHT),
-        magnitudes,
-        wavenumbers,
-    )
 
 
 def field_magnitudes(system: System) -> tuple[float, ...]:
@@ -368,104 +322,3 @@ def point_data(system: System, points: Points) -> dict[str, np.ndarray]:
         space = system.domain.space_axes
         data |= {f"n_{axis}": points.normals[:, i] for i, axis in enumerate(space)}
     return data
-
-
-def _site(
-    system: System,
-    basis: Basis,
-    boxes: Boxes,
-    residual: Residual,
-    linearise: Lineariser,
-    nodes: tuple[int, ...],
-) -> Site:
-    domain = system.domain
-    if residual.points is not None:
-        owner = boxes.owners(residual.points)
-        order = np.argsort(owner, kind="stable")
-        owner, physical = owner[order], residual.points[order]
-        # Observations keep their place in the data where quadrature weights usually stand.
-        points = Points(owner, boxes.local(owner, physical), physical, order.astype(float))
-    else:
-        found = [
-            region_points(domain, domain.region(name), boxes, nodes, system.axes)
-            for name in residual.regions
-        ]
-        points = found[0] if len(found) == 1 else merged(found)
-    parts = pieces(basis, points, residual.plan.terms)
-    return Site(residual, linearise, points, parts, _weight(system, residual))
-
-
-def _weight(system: System, residual: Residual) -> float:
-    if residual.kind is not Kind.EQUATION or residual.regions != ("interior",):
-        return SIDE_WEIGHT
-    fields = {t.field for t in residual.plan.terms}
-    highest = max(system.traits.order[f, a] for f in fields for a in system.axes)
-    return CONSTRAINT_WEIGHT if residual.plan.max_order < highest else 1.0
-
-
-def _joins(system: System, basis: Basis, boxes: Boxes, nodes: tuple[int, ...]) -> tuple[Join, ...]:
-    """C^0 ... C^(m-1) for a field of order m along the axis: interfaces and periodic ends."""
-    pairs = shared_points(system.domain, boxes, boxes.interfaces(), nodes)
-    found = [pairs]
-    for name in system.traits.periodic:
-        axis = system.axes.index(name)
-        if not exactly_periodic(basis, boxes, axis):
-            found.append(wrapped_points(boxes, axis, nodes))
-    joins: list[Join] = []
-    for pair in found:
-        for axis, name in enumerate(system.axes):
-            on_axis = _on_axis(pair, axis)
-            if len(on_axis.left):
-                for field in system.fields:
-                    joins += _smooth(basis, on_axis, field, axis, system.traits.order[field, name])
-    return tuple(joins)
-
-
-def exactly_periodic(basis: Basis, boxes: Boxes, axis: int) -> bool:
-    """Whether every feature has the period of the one box along the axis."""
-    one_box = len(np.unique(boxes.lower[:, axis])) == 1
-    ends = np.zeros((8, boxes.dim)) + np.linspace(-0.9, 0.9, 8)[:, None]
-    low, high = ends.copy(), ends.copy()
-    low[:, axis], high[:, axis] = -1.0, 1.0
-    value = (0,) * boxes.dim
-    slope = tuple(int(i == axis) for i in range(boxes.dim))
-    same = all(
-        np.allclose(basis.features(low, o), basis.features(high, o), rtol=0, atol=1e-9)
-        for o in (value, slope)
-    )
-    return one_box and same
-
-
-def _smooth(basis: Basis, pairs: Pairs, field: str, axis: int, order: int) -> list[Join]:
-    joins = []
-    for o in range(order):
-        orders = tuple(o if i == axis else 0 for i in range(pairs.local_left.shape[1]))
-        left = basis.features(pairs.local_left, orders)
-        joins.append(Join(field, orders, pairs, left, basis.features(pairs.local_right, orders)))
-    return joins
-
-
-def _on_axis(pairs: Pairs, axis: int) -> Pairs:
-    keep = pairs.axis == axis
-    return Pairs(*(getattr(pairs, f)[keep] for f in pairs.__dataclass_fields__))
-
-
-def _handover(
-    system: System, basis: Basis, boxes: Boxes, nodes: tuple[int, ...]
-) -> tuple[Handover, ...]:
-    """Continuity in time with the slab before: of each field and its rates below the highest."""
-    if system.time is None or not any(system.traits.time_order.values()):
-        return ()
-    axis = system.axes.index(system.time)
-    counts = [1 if i == axis else int(np.ceil(EDGE_RATIO * q)) for i, q in enumerate(nodes)]
-    inner = volume_points(system.domain, boxes, counts)
-    local = inner.local.copy()
-    local[:, axis] = -1.0
-    points = replace(inner, local=local, physical=boxes.physical(inner.owner, local))
-    found = []
-    for order in range(max(system.traits.time_order.values())):
-        fields = tuple(f for f in system.fields if system.traits.time_order[f] > order)
-        orders = tuple(order if i == axis else 0 for i in range(boxes.dim))
-        terms = [Term(name, orders, system.axes) for name in fields]
-        found.append(Handover(orders, fields, points, pieces(basis, points, terms)))
-    return tuple(found)

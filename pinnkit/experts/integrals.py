@@ -1,6 +1,6 @@
 """Integral conditions: rows that touch every expert."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import jax
@@ -33,16 +33,10 @@ class Total:
     def moved(self, boxes: Boxes) -> "Total":
         return replace(self, points=self.points.moved(boxes))
 
-    def add(
-        self,
-        boxes: Boxes,
-        coefficients: np.ndarray,
-        magnitudes: Sequence[float],
-        load: float,
-        rows: list[Rows],
-        residuals: list[np.ndarray],
-    ) -> None:
-        """Append the rows and their residuals, for data scaled by `load`."""
+    def part(
+        self, boxes: Boxes, coefficients: np.ndarray, magnitudes: Sequence[float], load: float
+    ) -> tuple[np.ndarray, Callable[[], Iterator[Rows]]]:
+        """Residuals and rows, for data scaled by `load`."""
         system, points = self.system, self.points
         terms = self.residual.plan.terms
         values = piecewise_values(self.pieces, boxes, coefficients, system.fields, terms)
@@ -58,13 +52,16 @@ class Total:
         scale = self.weight / size
         weights = {t: points.weights * s for t, s in slopes.items()}
         width = len(system.fields) * coefficients.shape[2]
-        blocks = [np.zeros((count, width)) for _ in range(boxes.count)]
-        for piece, matrix in piecewise_rows(self.pieces, boxes, weights, system.fields):
-            np.add.at(blocks[piece.expert], self.row[piece.where], matrix)
-        experts = tuple(range(boxes.count))
-        scaled = tuple(scale[:, None] * block for block in blocks)
-        rows.append(Rows(experts, scaled, scale * (wanted - integral + linear)))
-        residuals.append(scale * (integral - wanted))
+
+        def assembled() -> Iterator[Rows]:
+            blocks = [np.zeros((count, width)) for _ in range(boxes.count)]
+            for piece, matrix in piecewise_rows(self.pieces, boxes, weights, system.fields):
+                np.add.at(blocks[piece.expert], self.row[piece.where], matrix)
+            scaled = tuple(scale[:, None] * block for block in blocks)
+            experts = tuple(range(boxes.count))
+            yield Rows(experts, scaled, scale * (wanted - integral + linear))
+
+        return scale * (integral - wanted), assembled
 
 
 def totals(

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pinnkit.compile import System
-from pinnkit.experts.assembly import Collocation, Linear, Lineariser, collocate, held_out
+from pinnkit.experts.assembly import Collocation, Linear, Lineariser
 from pinnkit.experts.bases import Basis
+from pinnkit.experts.collocate import collocate, held_out
 from pinnkit.experts.layout import Boxes
 from pinnkit.experts.loading import under_load
 from pinnkit.experts.mixture import Mixture

@@ -23,7 +23,7 @@ from pinnkit import (
 )
 from pinnkit.compile import compile_problem
 from pinnkit.derivatives.basis import linearise
-from pinnkit.experts.assembly import held_out
+from pinnkit.experts.collocate import held_out
 from pinnkit.experts.layout import Boxes
 from pinnkit.experts.mixture import Mixture
 from pinnkit.experts.periodic.check import HeldOut
