@@ -14,12 +14,16 @@ from pinnkit.geometry import Ellipse as Ellipse
 from pinnkit.geometry import Interval as Interval
 from pinnkit.geometry import MeshDomain as MeshDomain
 from pinnkit.geometry import Polygon as Polygon
+from pinnkit.methods.differentiable import differentiable as differentiable
 from pinnkit.methods.eigen import Eigen as Eigen
 from pinnkit.methods.exact import Exact as Exact
+from pinnkit.methods.infer import infer as infer
 from pinnkit.methods.least_squares import LeastSquares as LeastSquares
 from pinnkit.methods.lines import Lines as Lines
 from pinnkit.methods.operator import Operator as Operator
 from pinnkit.methods.pinn import PINN as PINN
+from pinnkit.methods.sensitivity import sensitivity as sensitivity
+from pinnkit.methods.sensitivity import shape_sensitivity as shape_sensitivity
 from pinnkit.methods.steady import Steady as Steady
 from pinnkit.solution import Solution as Solution
 from pinnkit.solve import solve as solve

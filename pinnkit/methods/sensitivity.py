@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 import jax
@@ -18,7 +18,7 @@ from pinnkit.experts.moving import boundary_forcing
 from pinnkit.geometry import Domain
 from pinnkit.methods.base import Method, Run
 from pinnkit.methods.least_squares import LeastSquares
-from pinnkit.methods.rungs import Experts
+from pinnkit.methods.rungs import USABLE, Experts
 from pinnkit.solution import Solution, Status
 from pinnkit.spec.condition import Kind
 from pinnkit.spec.problem import Problem
@@ -115,7 +115,22 @@ def fixed_layout(system: System, solution: Solution) -> tuple[Discretisation, Co
         )
     mixture = as_mixture(system, evaluator.mixture)
     layout = Discretisation.of(system, mixture)
-    return layout, layout.split(np.asarray(mixture.coefficients))
+    coefficients = layout.split(np.asarray(mixture.coefficients))
+    _require_satisfied_data(system, layout, coefficients)
+    return layout, coefficients
+
+
+def _require_satisfied_data(
+    system: System, layout: Discretisation, coefficients: Coefficients
+) -> None:
+    """The formula holds where residuals are small; measured values may contradict the equations."""
+    observed = [r.name for r in system.residuals if r.kind is Kind.OBSERVED]
+    if observed and (held := layout.held(coefficients)) > USABLE:
+        raise MethodError(
+            f"Sensitivities: the solution of '{system.problem.name}' does not satisfy its observed "
+            f"data '{observed[0]}' (residual {held:.1e}). Take them out of the problem, or use "
+            "infer(...)."
+        )
 
 
 def solved_by(problem: Problem, method: Method, key: int = 0) -> Solution:
@@ -155,7 +170,6 @@ def _derivative(
     parts = [np.moveaxis(t, 3, 1).reshape(len(t), len(labels), -1) for t in tangents]
     base = layout.mixture(tuple(np.zeros((len(t), 1, 1)) for t in tangents))
     mixture = Mixture(base.basis, base.lower, base.upper, np.concatenate(parts), labels)
-    relative: Mapping[str, float] = solution.error_estimate or {}
     reason = f"{what} of a solution that {solution.status.reason}"
     return Solution(
         solution.problem,
