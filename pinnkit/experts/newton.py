@@ -31,6 +31,7 @@ class Newton:
     norm: float
 
 
+@np.errstate(divide="ignore", over="ignore", invalid="ignore")
 def newton(
     linear: Callable[[np.ndarray], Linear],
     solve: Callable[[Linear], np.ndarray],
@@ -48,8 +49,9 @@ def newton(
     present, current = start, linear(start)
     if not np.isfinite(current.norm):
         raise MethodError(
-            "The residual of the initial guess is not finite: an equation is singular there. "
-            "Give initial data that avoid the singular value."
+            "The residual of the initial guess is not finite: an equation has no finite real value "
+            "at the initial values or, without time, where the fields are zero. Change the initial "
+            "values, or write the field as a constant plus a new unknown that may vanish."
         )
     change, before = np.inf, np.inf
     for iteration in range(1, most + 1):

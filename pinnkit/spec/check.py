@@ -364,7 +364,10 @@ def _meeting_points(problem: Problem, fixed: dict[str, float]) -> Iterator[dict[
 
 
 def _value(problem: Problem, condition: Condition, point: dict[str, float]) -> float | None:
-    """The condition's value at a point; None if it depends on an input function."""
+    """The condition's value at a point; None if it depends on an input function.
+
+    Raises `SpecError` if it is complex there.
+    """
     parameters = problem.parameter_values
     table = {
         s: parameters[s.name] if isinstance(s, Parameter) else point[s.name]
@@ -372,4 +375,13 @@ def _value(problem: Problem, condition: Condition, point: dict[str, float]) -> f
         if isinstance(s, (Parameter, Coordinate))
     }
     value = sp.N(condition.value.xreplace({k: sp.Float(v) for k, v in table.items()}))
-    return float(value) if value.is_number and value.is_finite else None
+    if not value.is_number or not value.is_finite:
+        return None
+    real, imaginary = value.as_real_imag()
+    if abs(imaginary) > CORNER_TOLERANCE * max(1.0, abs(real)):
+        at = ", ".join(f"{k}={v:.4g}" for k, v in point.items())
+        raise SpecError(
+            f"{_label(condition)}: {condition.value} is no real number at {at}. "
+            "Give data that are real on the whole region."
+        )
+    return float(real)

@@ -51,6 +51,11 @@ def steady(problem: pk.Problem) -> pk.Solution:
     return pk.solve(problem, pk.Steady(), quiet=True)
 
 
+def experts(problem: pk.Problem) -> pk.Solution:
+    """Least-squares experts with their own error estimate."""
+    return pk.solve(problem, pk.LeastSquares(), quiet=True)
+
+
 def cole_hopf(problem: pk.Problem) -> Path:
     """scripts/references/cole_hopf.py for the viscosity of a Burgers problem."""
     nu = compile_problem(problem).parameters["nu"]
@@ -104,9 +109,9 @@ class FileOf:
 
 @dataclasses.dataclass(frozen=True)
 class Levels:
-    """The largest relative error of the first four levels."""
+    """The largest relative error of the first `count` levels."""
 
-    closed_form: Callable[[int], np.ndarray]
+    independent: Callable[[int], np.ndarray]
     name: str
     floor: float
     count: int = 4
@@ -115,9 +120,43 @@ class Levels:
         return None
 
     def __call__(self, solution: pk.Solution, folder: Path | None) -> tuple[str, float | None]:
-        found = np.array([solution.stats[f"E[{n}]"] for n in range(self.count)])
-        true = self.closed_form(self.count)
-        return f"E {np.max(np.abs(found / true - 1)):.1e}", self.floor
+        found = np.array(list(solution.eigenvalues.values()))[: self.count]
+        name = solution.problem.eigenvalues[0].name
+        true = self.independent(self.count)
+        return f"{name} {np.max(np.abs(found / true - 1)):.1e}", self.floor
+
+
+@dataclasses.dataclass(frozen=True)
+class Number:
+    """The relative error of one number, `take(solution)`, whose converged value is `value`."""
+
+    name: str
+    value: float
+    take: Callable[[pk.Solution], float]
+    floor: float
+
+    def needs(self, folder: Path | None) -> str | None:
+        return None
+
+    def __call__(self, solution: pk.Solution, folder: Path | None) -> tuple[str, float | None]:
+        return f"{abs(self.take(solution) / self.value - 1):.1e}", self.floor
+
+
+def centre(solution: pk.Solution) -> float:
+    """u(0, 0)."""
+    return float(solution(x=0.0, y=0.0)["u"])
+
+
+def largest(solution: pk.Solution) -> float:
+    """The maximum of u on the left half of the plane, sought on grids that close in on it."""
+    x, y, width = -0.5, 0.0, 0.5
+    for _ in range(5):
+        xs, ys = (np.linspace(c - width, c + width, 101) for c in (x, y))
+        inside = solution(x=xs[:, None], y=ys[None, :])["u"]
+        inside = np.where((xs < 0)[:, None] | (ys < 0)[None, :], inside, -np.inf)
+        i, j = np.unravel_index(np.argmax(inside), inside.shape)
+        x, y, width = float(xs[i]), float(ys[j]), 0.04 * width
+    return float(np.max(inside))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -69,7 +69,10 @@ def head() -> str:
         f"Written by `make results` (`scripts/benchmarks/results.py`): float64, key 0 unless a row "
         f"says otherwise, {machine}, JAX {jax.__version__}. One run each. Seconds are wall-clock "
         "time of `solve` with compilation on a machine that other work may have shared, so upper "
-        "bounds. PINN rows end at their budget or after 4000 iterations, whichever comes first. "
+        "bounds. The key enters where something is drawn at random: networks, random features, "
+        "operators. `LeastSquares` and `Eigen` with their default bases of polynomials and Fourier "
+        "modes draw nothing, so that every key gives the same figures. PINN rows end at their "
+        "budget or after 4000 iterations, whichever comes first. "
         "The floor is the reference's own error; a row ends with `failed` where the solution's own "
         "status says so."
     )
