@@ -22,7 +22,7 @@ DEFAULTS = {
     "lorenz": "Lines",
     "well_finite": "Eigen",
     "darcy_family": "Operator",
-    "poisson_disks": "LeastSquares",
+    "poisson_disks": "PINN",
     "cavity": "LeastSquares",
 }
 
