@@ -77,8 +77,16 @@ def solve(
                 interrupted=interrupted,
                 checkpoint=None if checkpoint is None else Path(checkpoint),
             )
-            solution = _finished(system, chosen, run, key)
-            if solution.status.ok or solution.status.interrupted:
+            try:
+                found = _finished(system, chosen, run, key)
+            except MethodError as error:
+                if solution is None:
+                    raise
+                announce(f"{chosen.name} does not apply: {error}")
+                continue
+            # What the best method found stands unless another one succeeds.
+            solution = found if solution is None or found.status.ok else solution
+            if found.status.ok or found.status.interrupted:
                 break
     assert solution is not None
     return solution

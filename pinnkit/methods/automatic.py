@@ -29,6 +29,9 @@ WORK = 120.0
 
 MEMORY = 6e9
 LEAST_TAIL = 1e-12
+GIVE_UP = 5
+"""Resolutions of a steady problem at which Newton's method may fail before no more are tried."""
+
 COARSER = 100.0
 MOST_DEGREE = {1: 24, 2: 18, 3: 10}
 SPLIT_DEGREE = {1: 16, 2: 16, 3: 8}
@@ -120,7 +123,8 @@ class Automatic:
             enrich = ladder.size(basis) if basis is not None else None
             halve = split.size(boxes.count) if boxes is not None else None
             options = [s for s in (enrich, halve) if s is not None and means.affords(s)]
-            if not options or self._over(ladder):
+            failed = len(ladder.rungs) >= GIVE_UP and all(r.unsettled for r in ladder.rungs)
+            if not options or self._over(ladder) or failed:
                 return ladder.rungs
             if basis and enrich and enrich is min(options, key=lambda s: s.seconds):
                 ladder.attempt(basis)

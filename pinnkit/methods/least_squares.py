@@ -85,7 +85,7 @@ class LeastSquares(Method):
             else:
                 ladder = Ladder(system, layout, linearisers, edges, self.tolerance, run)
                 found = ladder.climb(self._following(enriched, shape)).rungs
-            return Outcome(system, found, self.tolerance, run).solution(self.name)
+            return Outcome(system, found, self.tolerance, run, linearisers).solution(self.name)
 
     def _automatic(self) -> bool:
         """Whether the layout is free, and the basis one whose coefficients show what it lacks."""

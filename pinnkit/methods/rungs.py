@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinnkit.compile import System
+from pinnkit.experts.assembly import Lineariser
+from pinnkit.experts.audit import violation
 from pinnkit.experts.bases import Basis
 from pinnkit.experts.march import March
 from pinnkit.experts.mixture import Mixture
@@ -195,6 +197,7 @@ class Outcome:
     rungs: Sequence[Rung]
     tolerance: float
     run: Run
+    linearisers: Mapping[str, Lineariser]
 
     @property
     def complete(self) -> list[Rung]:
@@ -213,11 +216,17 @@ class Outcome:
             nearest = min(others, key=lambda r: r.held)
             difference = _difference(self.system, mixture, nearest.mixture(self.system))
             estimate = {name: max(e, best.held) for name, e in difference.items()}
+        status = self._status(best, estimate, best.imbalance)
+        if status.ok:
+            violated = violation(self.system, self.linearisers, mixture)
+            status = self._status(best, estimate, max(best.imbalance, violated))
+            if estimate is not None:
+                estimate = {name: max(e, violated[0]) for name, e in estimate.items()}
         return Solution(
             self.system.problem,
             Experts(mixture, self._until(best)),
             method,
-            self._status(best, estimate),
+            status,
             history=self._history(),
             stats={**best.stats(), "held_out_residual": best.held},
             error_estimate=estimate,
@@ -230,7 +239,9 @@ class Outcome:
         axis = self.system.axes.index(self.system.time)
         return axis, best.reached(axis)
 
-    def _status(self, best: Rung, estimate: Mapping[str, float] | None) -> Status:
+    def _status(
+        self, best: Rung, estimate: Mapping[str, float] | None, violated: tuple[float, str]
+    ) -> Status:
         what = f"held-out residual {best.held:.1e} with {best.resolution[0]} features per expert"
         interrupted = self.run.interrupted()
         if best.stopped:
@@ -239,13 +250,16 @@ class Outcome:
             return Status(False, f"{best.stopped}{reached}; {what}", interrupted)
         if best.unsettled:
             mend = "refine the layout where the solution is steep, or shorten the slabs"
+            if self.system.time is None:
+                mend = "there may be no solution, or several; begin with a milder parameter"
             return Status(False, f"{best.unsettled}; {what}: {mend}", interrupted)
-        share, equation = best.imbalance
+        share, condition = violated
         if share > UNBALANCED:
             return Status(
                 False,
-                f"equation '{equation}' is violated by {share:.1%} of its own terms; {what}: "
-                "conditions contradict each other, or the solution is not smooth; check them",
+                f"condition '{condition}' is violated by {share:.1%} of its own terms; {what}: "
+                "conditions contradict each other, the solution is not smooth, or data are too "
+                "narrow to be seen; check them, or split the layout where they are",
                 interrupted,
             )
         error = max((estimate or {"": 0.0}).values())

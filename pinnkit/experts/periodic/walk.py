@@ -147,6 +147,8 @@ class Walk:
                 return "interrupted, or out of time"
             if self.values > MOST_VALUES or len(self.slabs) >= MOST_SLABS:
                 return f"too many slabs: {len(self.slabs)} reach t = {self.now:.3g}"
+            if not math.isfinite(self.length):
+                return f"the iteration does not converge at t = {self.now:.3g}"
             end, length = self._next()
             solved = self._solve(length)
             why = self._judge(solved, length)
