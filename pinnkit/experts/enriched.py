@@ -17,7 +17,7 @@ from pinnkit.compile import System
 from pinnkit.compile.terms import TermSymbol
 from pinnkit.experts.bases import Basis, Numbers, Orders, Tensor, namespace
 from pinnkit.experts.cut import footprint
-from pinnkit.experts.families import Family, Shape, Tried
+from pinnkit.experts.families import Family, Shape, Tried, bare
 from pinnkit.experts.layout import Boxes
 from pinnkit.experts.polar import Around
 from pinnkit.geometry.plane import Corner
@@ -111,13 +111,7 @@ class Singular(Family):
         return self.extended(self.family.sized(size, shape))
 
     def following(self, tried: Sequence[Tried], shape: Shape) -> Basis | None:
-        plain = [
-            Tried(t.basis.base, t.coefficients[..., : t.basis.base.size], t.held)
-            if isinstance(t.basis, Enriched)
-            else t
-            for t in tried
-        ]
-        base = self.family.following(plain, shape)
+        base = self.family.following(bare(tried), shape)
         return None if base is None else self.extended(base)
 
     def extended(self, base: Basis) -> Enriched:

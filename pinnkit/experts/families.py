@@ -22,6 +22,15 @@ class Tried:
     held: float
 
 
+def bare(tried: Sequence[Tried]) -> list[Tried]:
+    """What was tried, without the functions that were added to a `base`."""
+    found = []
+    for t in tried:
+        base = getattr(t.basis, "base", None)
+        found.append(Tried(base, t.coefficients[..., : base.size], t.held) if base else t)
+    return found
+
+
 @dataclass(frozen=True)
 class Shape:
     """What a family must know of an expert: dimension, exactly periodic axes (indices), seed."""

@@ -15,7 +15,7 @@ import equinox as eqx
 import numpy as np
 
 from pinnkit.experts.bases import Basis, Numbers, Orders, Tensor, namespace, tensor_basis
-from pinnkit.experts.families import Chebyshev, Family, Shape, Tried
+from pinnkit.experts.families import Chebyshev, Family, Shape, Tried, bare
 
 FIRST_DEGREE = 13
 GROWTH = 1.35
@@ -133,13 +133,7 @@ class Around(Family):
             lead = FIRST_DEGREE * GROWTH ** len(tried)
             degrees = tuple(int(round(lead * (h / min(self.half)) ** 0.5)) for h in self.half)
             return self.extended(tensor_basis(degrees, ("chebyshev",) * 2))
-        plain = [
-            Tried(t.basis.base, t.coefficients[..., : t.basis.base.size], t.held)
-            if isinstance(t.basis, Polar)
-            else t
-            for t in tried
-        ]
-        base = self.family.following(plain, shape)
+        base = self.family.following(bare(tried), shape)
         return None if base is None else self.extended(base)
 
     def extended(self, base: Basis) -> Polar:

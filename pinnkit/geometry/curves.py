@@ -6,6 +6,7 @@ tangent turned by -90 degrees. All methods take and return arrays over N points.
 
 from __future__ import annotations
 
+import abc
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,43 +22,43 @@ SAME_PLACE = 1e-7
 
 
 @dataclass(frozen=True)
-class Curve:
+class Curve(abc.ABC):
     """A directed smooth curve; `names` are the regions to which it belongs."""
 
     names: tuple[str, ...]
 
     @property
+    @abc.abstractmethod
     def length(self) -> float:
         """Arc length."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def at(self, s: np.ndarray) -> np.ndarray:
         """Points (N, 2) at the parameters s (N,)."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def velocity(self, s: np.ndarray) -> np.ndarray:
         """d/ds of the point, (N, 2)."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def part(self, start: float, stop: float) -> Curve:
         """The piece start <= s <= stop."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def turned(self) -> Curve:
         """The same points, run backwards."""
-        raise NotImplementedError
 
     def along(self, fraction: np.ndarray) -> np.ndarray:
         """Parameters s (N,) at these fractions of the arc length."""
         return fraction
 
+    @abc.abstractmethod
     def nearest(self, points: np.ndarray) -> np.ndarray:
         """Parameters s (N,) of the nearest points of the curve."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def crossings(self, axis: int, value: float) -> np.ndarray:
         """Parameters at which coordinate `axis` equals `value`."""
-        raise NotImplementedError
 
     def meetings(self, other: Curve, near: float) -> np.ndarray:
         """Parameters at which the curve meets `other`; at least the ends of common stretches.
@@ -69,12 +70,13 @@ class Curve:
         touching = np.linalg.norm(self.at(place) - ends, axis=1) <= near
         return np.concatenate([place[touching], self._proper_meetings(other)])
 
+    @abc.abstractmethod
     def _proper_meetings(self, other: Curve) -> np.ndarray:
-        raise NotImplementedError
+        """Parameters at which the curve crosses `other`."""
 
+    @abc.abstractmethod
     def area(self) -> float:
         """1/2 of the integral of x dy - y dx: the areas of a closed chain of curves add up."""
-        raise NotImplementedError
 
     def normal(self, s: np.ndarray) -> np.ndarray:
         """Outward unit normals (N, 2)."""

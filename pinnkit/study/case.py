@@ -9,10 +9,32 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import jax
+import numpy as np
+
 from pinnkit.compile import compile_problem
 from pinnkit.errors import OptionError
 from pinnkit.methods.base import Method
 from pinnkit.spec.problem import Problem
+
+
+def identity(value: Any) -> Any:
+    """All that a method is made of as plain data: every field, defaults too, arrays by content."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: identity(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return type(value).__qualname__, fields
+    if isinstance(value, Mapping):
+        return {
+            str(k): identity(v) for k, v in sorted(value.items(), key=lambda item: str(item[0]))
+        }
+    if isinstance(value, tuple | list):
+        return [identity(v) for v in value]
+    if isinstance(value, np.ndarray | jax.Array):
+        array = np.ascontiguousarray(value)
+        return str(array.dtype), array.shape, hashlib.sha256(array.tobytes()).hexdigest()
+    if callable(value):
+        return getattr(value, "__qualname__", type(value).__qualname__)
+    return value
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,7 +56,7 @@ class Case:
         """SHA-256 of everything that decides the result; labels do not."""
         parts = [
             compile_problem(self.problem).digest,
-            repr(self.method),
+            repr(identity(self.method)),
             repr(self.key),
             repr(self.seconds),
             self.precision,

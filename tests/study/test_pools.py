@@ -23,23 +23,13 @@ from pathlib import Path
 
 import sympy as sp
 
+from sine import PROBLEM as problem
+
 from pinnkit import Box, Dirichlet, Equation, Problem, coordinates, field, parameter
 from pinnkit.errors import MethodError
 from pinnkit.methods.exact import Exact
 from pinnkit.study import Study, sweep
 
-x = coordinates("x")
-u, k = field("u", x), parameter("k", 1)
-problem = Problem(
-    "sine",
-    Box(x=(0, 1)),
-    [
-        Equation(u.diff(x, 2) + (sp.pi * k) ** 2 * u),
-        Dirichlet(u, 0, on="x-"),
-        Dirichlet(u, sp.sin(sp.pi * k), on="x+"),
-    ],
-    exact={u: sp.sin(sp.pi * k * x)},
-)
 
 
 class Fragile(Exact):

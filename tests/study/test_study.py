@@ -3,28 +3,18 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pandas as pd
 import pytest
-import sympy as sp
+from sine import PROBLEM
 
-from pinnkit import Box, Dirichlet, Equation, Problem, coordinates, field, parameter
+import pinnkit as pk
 from pinnkit.errors import MethodError, OptionError, SpecError
+from pinnkit.experts import RandomSine
 from pinnkit.methods.base import Method
 from pinnkit.solution import Pointwise, Solution, Status
 from pinnkit.study import Case, Study, load_study, sweep
-
-x = coordinates("x")
-u, k = field("u", x), parameter("k", 1)
-PROBLEM = Problem(
-    "sine",
-    Box(x=(0, 1)),
-    [
-        Equation(u.diff(x, 2) + (sp.pi * k) ** 2 * u),
-        Dirichlet(u, 0, on="x-"),
-        Dirichlet(u, sp.sin(sp.pi * k), on="x+"),
-    ],
-    exact={u: sp.sin(sp.pi * k * x)},
-)
+from pinnkit.study.case import identity
 
 
 class Sine(eqx.Module):
@@ -34,32 +24,47 @@ class Sine(eqx.Module):
         return jnp.sin(jnp.pi * self.k * z)
 
 
+class Tape:
+    """What happens at which k: told to the method, no part of what it is."""
+
+    def __init__(self, log, fails_at=(), stops_at=()):
+        self.log, self.fails_at, self.stops_at = log, fails_at, stops_at
+
+    def __repr__(self):
+        return "Tape()"
+
+
 class Counting(Method):
     """The closed form; notes every run, fails or stops where told."""
 
-    log: list = eqx.field(static=True)
-    fails_at: tuple = eqx.field(static=True, default=())
-    stops_at: tuple = eqx.field(static=True, default=())
-
-    def __repr__(self):
-        return "Counting()"
+    tape: Tape = eqx.field(static=True)
 
     def supports(self, system):
         return None
 
     def run(self, system, run):
         value = system.parameters["k"]
-        self.log.append(value)
-        if value in self.fails_at:
+        self.tape.log.append(value)
+        if value in self.tape.fails_at:
             raise MethodError("no luck")
-        interrupted = value in self.stops_at
+        interrupted = value in self.tape.stops_at
         status = Status(True, "interrupted" if interrupted else "done", interrupted)
         return Solution(system.problem, Pointwise(Sine(jnp.asarray(value))), self.name, status)
 
 
 def study(tmp_path, log, **options):
-    cases = sweep(PROBLEM, Counting(log, **options), k=[1.0, 2.0, 3.0], keys=(0, 1))
+    cases = sweep(PROBLEM, Counting(Tape(log, **options)), k=[1.0, 2.0, 3.0], keys=(0, 1))
     return Study("sines", cases, folder=tmp_path)
+
+
+def test_a_case_is_what_its_method_is_made_of():
+    """Arrays count by content, and every field counts, also one at its default."""
+    weights = [np.ones((500, 2)), np.ones((500, 2))]
+    weights[1][250, 1] = 2.0
+    methods = [pk.LeastSquares(RandomSine(w, np.zeros(500), (1.0, 1.0))) for w in weights]
+    assert repr(methods[0]) == repr(methods[1])
+    assert len({Case(PROBLEM, m).digest for m in (*methods, *methods)}) == 2
+    assert "tolerance" in repr(identity(pk.LeastSquares()))
 
 
 def test_interrupted_study_carries_on_without_redoing_a_case(tmp_path):
