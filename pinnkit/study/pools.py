@@ -49,22 +49,30 @@ class Processes(Pool):
 
     They stand in groups of their own, so that Ctrl-C reaches them by `stop` only, once. Outside
     of a case SIGINT is blocked there: it waits instead of killing a process that is starting.
+    A process that dies takes all others with it; the next `submit` then starts new ones.
     """
 
     def __init__(self, count: int, rebuild: Callable[[str], Case]):
         self.slots = count
         self._rebuild = rebuild
         self._others = {child.pid for child in multiprocessing.active_children()}
+        self._count = count
+        self._pool = self._begin()
+
+    def _begin(self) -> concurrent.futures.ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
-        self._pool = concurrent.futures.ProcessPoolExecutor(count, context, _start_process)
+        return concurrent.futures.ProcessPoolExecutor(self._count, context, _start_process)
 
     def submit(
         self, case: Case, reference: Reference, checkpoint: Path
     ) -> concurrent.futures.Future[Outcome]:
+        work = (_work_in_process, self._rebuild, case.digest, reference, checkpoint)
         with _sigint("SIG_BLOCK"):  # inherited by the process that this may start
-            return self._pool.submit(
-                _work_in_process, self._rebuild, case.digest, reference, checkpoint
-            )
+            try:
+                return self._pool.submit(*work)
+            except concurrent.futures.BrokenExecutor:
+                self._pool = self._begin()
+                return self._pool.submit(*work)
 
     def stop(self) -> None:
         for child in multiprocessing.active_children():

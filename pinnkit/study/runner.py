@@ -190,27 +190,38 @@ class Study:
     def _finished(
         self, pool: Pool, pending: list[Case], interrupted: Callable[[], bool]
     ) -> Iterator[tuple[Case, Future[Outcome]]]:
-        """Cases as their work ends. After Ctrl-C none is begun, and the running ones end."""
+        """Cases as their work ends. After Ctrl-C none is begun, and the running ones end.
+
+        A process that dies, for want of memory for example, takes the running cases with it: they
+        are begun once more at the end, one by one, so that only those at fault are lost.
+        """
         waiting, jobs, stopped = collections.deque(pending), {}, False
-        while jobs or (waiting and not interrupted()):
+        suspects: collections.deque[Case] = collections.deque()
+        alone: set[Case] = set()
+
+        def begin(case: Case) -> None:
+            jobs[pool.submit(case, self.reference, self._checkpoint(case))] = case
+
+        while jobs or ((waiting or suspects) and not interrupted()):
             while waiting and len(jobs) < pool.slots and not interrupted():
-                case = waiting.popleft()
-                jobs[_submit(pool, case, self.reference, self._checkpoint(case))] = case
+                begin(waiting.popleft())
+            if suspects and not jobs and not interrupted():
+                alone.add(suspects[0])
+                begin(suspects.popleft())
             if interrupted() and not stopped:
                 pool.stop()
                 stopped = True
             ended, _ = wait(jobs, POLL_SECONDS, FIRST_COMPLETED)
             for job in ended:
-                yield jobs.pop(job), job
+                case = jobs.pop(job)
+                if _was_broken(job) and case not in alone:
+                    suspects.append(case)
+                else:
+                    yield case, job
 
 
-def _submit(pool: Pool, case: Case, reference: Reference, checkpoint: Path) -> Future[Outcome]:
-    try:
-        return pool.submit(case, reference, checkpoint)
-    except BrokenExecutor as error:  # another case took the pool down with it
-        broken: Future[Outcome] = Future()
-        broken.set_exception(error)
-        return broken
+def _was_broken(job: Future[Outcome]) -> bool:
+    return not job.cancelled() and isinstance(job.exception(), BrokenExecutor)
 
 
 def _result(job: Future[Outcome]) -> tuple[Outcome | None, str]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -18,6 +19,7 @@ from pinnkit.study import load_study, pools
 distributed = pytest.importorskip("distributed")
 
 STUDY = '''
+import os
 import time
 from pathlib import Path
 
@@ -33,7 +35,10 @@ from pinnkit.study import Study, sweep
 
 
 class Fragile(Exact):
-    """Fails at k = 2 on purpose, at k = 4 by mistake, and waits for Ctrl-C at k = 5."""
+    """Fails at k = 2 on purpose, at k = 4 by mistake, and waits for Ctrl-C at k = 5.
+
+    Kills its process at k = 7.
+    """
 
     folder: str = ""
 
@@ -49,6 +54,8 @@ class Fragile(Exact):
             while not run.interrupted():
                 time.sleep(0.05)
             raise KeyboardInterrupt
+        if value == 7:
+            os._exit(9)
         with open(Path(self.folder) / "log", "a") as log:
             log.write(f"{value}\\n")
         return super().run(system, run)
@@ -123,12 +130,18 @@ def test_a_broken_case_is_told_and_the_others_are_kept(make, scheduler):
 
 def test_ctrl_c_reaches_the_processes_and_nothing_is_done_twice(make, tmp_path):
     command = [sys.executable, "-m", "pinnkit.cli", "study", str(make(1.0, 5.0, 3.0))]
-    with subprocess.Popen([*command, "--workers", "2"], stderr=subprocess.DEVNULL) as running:
+    command += ["--workers", "2"]
+    log = tmp_path / "stderr"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}  # for `sine`
+    with (
+        log.open("w") as stderr,
+        subprocess.Popen(command, stderr=stderr, env=environment) as running,
+    ):
         until = time.monotonic() + 60
         study = load_study(tmp_path / "s.py")
         first, last = study.cases[0], study.cases[2]
         while not ((tmp_path / "waiting").exists() and study.record(first) and study.record(last)):
-            assert time.monotonic() < until and running.poll() is None
+            assert time.monotonic() < until and running.poll() is None, log.read_text()
             time.sleep(0.1)
         os.kill(running.pid, signal.SIGINT)
         assert running.wait(20) == 130
@@ -136,6 +149,13 @@ def test_ctrl_c_reaches_the_processes_and_nothing_is_done_twice(make, tmp_path):
     again = load_study(make(1.0, 3.0, 6.0))
     assert list(again.run()["status"]) == ["done"] * 3
     assert sorted((tmp_path / "log").read_text().split()) == ["1.0", "3.0", "6.0"]
+
+
+def test_a_process_that_dies_takes_only_its_own_case(make):
+    study = load_study(make(7.0, 1.0, 3.0))
+    with pytest.raises(MethodError, match=r"lost 1 cases, first .*'k': 7.0.*BrokenProcessPool"):
+        study.run(workers=2)
+    assert list(study.table()["status"]) == ["done"] * 2
 
 
 def test_a_scheduler_that_does_not_answer(make, monkeypatch):
