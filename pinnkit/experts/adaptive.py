@@ -16,7 +16,7 @@ from pinnkit.experts.collocation import gauss_tensor
 from pinnkit.experts.cut import meeting
 from pinnkit.experts.layout import Boxes
 from pinnkit.experts.march import March
-from pinnkit.experts.means import Means, Size
+from pinnkit.experts.means import Means
 from pinnkit.experts.mixture import Mixture
 from pinnkit.experts.slab import Machine, Slab
 
@@ -54,15 +54,10 @@ class Adaptive:
         """Index of the time axis."""
         return self.machine.system.axes.index(str(self.machine.system.time))
 
-    def size(self, experts: int) -> Size:
-        """What a solve with so many experts is predicted to cost."""
-        system = self.machine.system
-        return Size(experts, len(system.fields) * self.basis.size, len(system.domain.space_axes))
-
     def solve(self, boxes: Boxes, before: Slab | None, guess: Mixture | None = None) -> Slab:
         """One slab, charged to the means."""
         slab = self.machine.solve(boxes, before, guess)
-        self.means.charge(self.size(boxes.count), slab.newton.iterations)
+        self.means.charge(self.machine.size(boxes), slab.newton.iterations)
         return slab
 
     def march(self) -> March:
@@ -127,7 +122,7 @@ class Adaptive:
         if ((boxes.half * 2.0 < FINEST * extent) & bad).any():
             return boxes, True, "experts would have to be too small: not smooth, or singular"
         finer = meeting(self.machine.system.domain, halved(boxes, bad))
-        if not self.means.affords(self.size(finer.count)):
+        if not self.means.affords(self.machine.size(finer)):
             return boxes, True, f"{finer.count} experts would cost more than the means allow"
         return finer, True, ""
 
@@ -159,13 +154,14 @@ class Adaptive:
             bad &= tails > NEARLY * tails.max(axis=1)[:, None]
             split = bad.any(axis=1)
             done.append(np.stack([boxes.lower[~split], boxes.upper[~split]]))
-            if not split.any() or not self.means.affords(
-                self.size(sum(d.shape[1] for d in done) + 2 * int(split.sum()))
-            ):
-                done.append(np.stack([boxes.lower[split], boxes.upper[split]]))
+            if not split.any():
                 break
-            finer = halved(Boxes(boxes.lower[split], boxes.upper[split]), bad[split])
-            boxes = meeting(self.machine.system.domain, finer)
+            coarse = Boxes(boxes.lower[split], boxes.upper[split])
+            boxes = meeting(self.machine.system.domain, halved(coarse, bad[split]))
+            whole = np.concatenate([*done, np.stack([boxes.lower, boxes.upper])], axis=1)
+            if not self.means.affords(self.machine.size(Boxes(*whole))):
+                done.append(np.stack([coarse.lower, coarse.upper]))
+                break
         lower, upper = np.concatenate(done, axis=1)
         order = np.lexsort(lower.T[::-1])
         return Boxes(lower[order], upper[order])

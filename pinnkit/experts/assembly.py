@@ -1,6 +1,7 @@
 """Rows of one mixture of experts: a compiled system, linearised, on collocation points."""
 
 import functools
+import heapq
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -16,7 +17,7 @@ from pinnkit.experts.collocation import (
 from pinnkit.experts.integrals import Total
 from pinnkit.experts.layout import Boxes
 from pinnkit.experts.mixture import Mixture
-from pinnkit.experts.pieces import Piece, pieces, piecewise_rows, piecewise_values, runs
+from pinnkit.experts.pieces import Piece, pieces, piecewise_rows, piecewise_values
 from pinnkit.experts.rows import Rows
 from pinnkit.spec.condition import Kind
 
@@ -47,14 +48,23 @@ class Site:
 
 
 @dataclass(frozen=True)
+class Face:
+    """The pairs `where` of two experts, with the derivatives of the features on either side."""
+
+    left: int
+    right: int
+    where: slice
+    tables: tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
 class Join:
     """Equality of the derivatives `orders` of one field across pairs of experts."""
 
     field: str
     orders: Orders
     pairs: Pairs
-    left: np.ndarray
-    right: np.ndarray
+    faces: tuple[Face, ...]
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,11 @@ class Linear:
     @functools.cached_property
     def rows(self) -> list[Rows]:
         return [row for _, assembled in self.parts for row in assembled()]
+
+    def rows_by_expert(self) -> Iterator[Rows]:
+        """All rows, assembled while they are taken, each expert's own ones one after the other."""
+        parts = (assembled() for _, assembled in self.parts)
+        return heapq.merge(*parts, key=lambda row: row.experts[0])
 
     @property
     def norm(self) -> float:
@@ -253,36 +268,30 @@ class Collocation:
         )
         return SIDE_WEIGHT / (kappa * self.magnitudes[self.system.fields.index(join.field)])
 
-    def _sides(self, join: Join, left: Boxes, right: Boxes) -> tuple[np.ndarray, np.ndarray]:
-        scale = self._join_scale(join, left, right)
-        factors = (
-            scale * along_basis.chart_factor(left.half[join.pairs.left], join.orders),
-            scale * along_basis.chart_factor(right.half[join.pairs.right], join.orders),
-        )
-        return join.left * factors[0][:, None], join.right * factors[1][:, None]
-
     def _join_part(self, join: Join, coefficients: np.ndarray) -> Part:
         index, n = self.system.fields.index(join.field), self.basis.size
-        left, right = self._sides(join, self.boxes, self.boxes)
         pairs = join.pairs
         columns = slice(index * n, (index + 1) * n)
-        faces = runs(pairs.left * self.boxes.count + pairs.right)
+        scale = self._join_scale(join, self.boxes, self.boxes)
+        left = scale * along_basis.chart_factor(self.boxes.half[pairs.left], join.orders)
+        right = scale * along_basis.chart_factor(self.boxes.half[pairs.right], join.orders)
         jump = np.empty(len(pairs.left))
-        for piece in faces:
-            ends = int(pairs.left[piece.start]), int(pairs.right[piece.start])
-            jump[piece] = left[piece] @ coefficients[ends[0], index]
-            jump[piece] -= right[piece] @ coefficients[ends[1], index]
+        for face in join.faces:
+            here, (one, other) = face.where, face.tables
+            jump[here] = left[here] * (one @ coefficients[face.left, index])
+            jump[here] -= right[here] * (other @ coefficients[face.right, index])
 
         def assembled() -> Iterator[Rows]:
-            for piece in faces:
-                blocks = np.zeros((2, piece.stop - piece.start, self.width))
-                blocks[0][:, columns], blocks[1][:, columns] = left[piece], -right[piece]
-                ends = int(pairs.left[piece.start]), int(pairs.right[piece.start])
-                nothing = np.zeros(piece.stop - piece.start)
-                if ends[0] == ends[1]:
-                    yield Rows(ends[:1], (blocks[0] + blocks[1],), nothing)
+            for face in join.faces:
+                here, (one, other) = face.where, face.tables
+                blocks = np.zeros((2, here.stop - here.start, self.width))
+                blocks[0][:, columns] = left[here, None] * one
+                blocks[1][:, columns] = -right[here, None] * other
+                nothing = np.zeros(here.stop - here.start)
+                if face.left == face.right:
+                    yield Rows((face.left,), (blocks[0] + blocks[1],), nothing)
                 else:
-                    yield Rows(ends, (blocks[0], blocks[1]), nothing)
+                    yield Rows((face.left, face.right), (blocks[0], blocks[1]), nothing)
 
         return jump, assembled
 

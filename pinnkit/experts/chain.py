@@ -135,14 +135,12 @@ class Triangle:
     def of_level(
         cls, rows: Sequence[Rows], sizes: Sequence[int], level: Sequence[int]
     ) -> "Triangle":
-        """The experts' own triangles with their ridge rows, along the diagonal."""
+        """The experts' own rows, triangles if square, with ridge rows, along the diagonal."""
         parts = {expert: cls.ridge(sizes[expert]) for expert in level}
         for block in rows:
             if len(block.experts) == 1:
                 part, own = parts[block.experts[0]], block.blocks[0]
-                tall = own.shape[0] > own.shape[1]
-                own = own[: own.shape[1]] if tall else own
-                part.fold(own, block.rhs[: own.shape[0], None], triangular=tall)
+                part.fold(own, block.rhs[:, None], triangular=own.shape[0] == own.shape[1])
         factor = scipy.linalg.block_diag(*(parts[expert].factor for expert in level))
         rhs = np.concatenate([parts[expert].rhs for expert in level])
         return cls(np.asfortranarray(factor), np.asfortranarray(rhs))

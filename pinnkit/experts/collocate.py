@@ -10,13 +10,14 @@ from pinnkit.experts.assembly import (
     CONSTRAINT_WEIGHT,
     SIDE_WEIGHT,
     Collocation,
+    Face,
     Handover,
     Join,
     Lineariser,
     Site,
     field_magnitudes,
 )
-from pinnkit.experts.bases import Basis
+from pinnkit.experts.bases import Basis, Orders
 from pinnkit.experts.collocation import (
     EDGE_RATIO,
     Pairs,
@@ -29,7 +30,7 @@ from pinnkit.experts.collocation import (
 )
 from pinnkit.experts.integrals import totals
 from pinnkit.experts.layout import Boxes
-from pinnkit.experts.pieces import pieces
+from pinnkit.experts.pieces import pieces, runs
 from pinnkit.spec.condition import Kind
 
 
@@ -152,12 +153,32 @@ def exactly_periodic(basis: Basis, boxes: Boxes, axis: int) -> bool:
 
 
 def _smooth(basis: Basis, pairs: Pairs, field: str, axis: int, order: int) -> list[Join]:
-    joins = []
-    for o in range(order):
-        orders = tuple(o if i == axis else 0 for i in range(pairs.local_left.shape[1]))
-        left = basis.features(pairs.local_left, orders)
-        joins.append(Join(field, orders, pairs, left, basis.features(pairs.local_right, orders)))
-    return joins
+    dim = pairs.local_left.shape[1]
+    every = [tuple(o if i == axis else 0 for i in range(dim)) for o in range(order)]
+    return [Join(field, orders, pairs, _faces(basis, pairs, orders)) for orders in every]
+
+
+def _faces(basis: Basis, pairs: Pairs, orders: Orders) -> tuple[Face, ...]:
+    """Features on both sides of every face, tabulated once for equal local points."""
+    known: dict[bytes, np.ndarray] = {}
+
+    def table(local: np.ndarray) -> np.ndarray:
+        key = local.tobytes()
+        if key not in known:
+            known[key] = basis.features(local, orders)
+        return known[key]
+
+    # Equal pairs of experts follow each other; the number names a pair.
+    count = int(pairs.right.max()) + 1
+    return tuple(
+        Face(
+            int(pairs.left[here.start]),
+            int(pairs.right[here.start]),
+            here,
+            (table(pairs.local_left[here]), table(pairs.local_right[here])),
+        )
+        for here in runs(pairs.left * count + pairs.right)
+    )
 
 
 def _on_axis(pairs: Pairs, axis: int) -> Pairs:

@@ -99,4 +99,4 @@ def _settle(own: Rows | None, size: int) -> tuple[Part, np.ndarray, np.ndarray]:
     both = np.concatenate([r[:settled, settled:], rhs[:settled, None]], axis=1)
     solved = scipy.linalg.solve_triangular(r[:settled, :settled], both, check_finite=False)
     part = Part(order, solved[:, -1], solved[:, :-1])
-    return part, r[settled:, settled:], rhs[settled:]
+    return part, r[settled:, settled:].copy(), rhs[settled:]

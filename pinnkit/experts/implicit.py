@@ -198,5 +198,5 @@ def _at(rows: Collocation, system: System) -> Collocation:
 
 
 def _solved(rows: Collocation, linear: Linear) -> np.ndarray:
-    found = solve_blocks(linear.rows, [rows.width] * rows.boxes.count).coefficients
+    found = solve_blocks(linear.rows_by_expert(), [rows.width] * rows.boxes.count).coefficients
     return np.stack(found).reshape(rows.boxes.count, len(rows.system.fields), rows.basis.size)

@@ -1,6 +1,9 @@
 """What a run may cost: work and memory, predicted from sizes before they are spent."""
 
+import os
 from dataclasses import dataclass
+
+from pinnkit.errors import MethodError
 
 RATE = 8e9
 """Floating-point operations per second of one core in the factorisations."""
@@ -11,17 +14,18 @@ OVERSAMPLING = 2.5
 FREE = 0.2
 """Share of an expert's unknowns that its own rows leave to its neighbours."""
 
-COPIES = 6
-"""Matrices of one expert that are alive at once: tables, rows, triangle."""
-
 
 @dataclass(frozen=True)
 class Size:
-    """A least-squares problem: `experts` of `unknowns` each, divided along `axes` axes."""
+    """A least-squares problem: `experts` of `unknowns` each, divided along `axes` axes.
+
+    `bytes` is its predicted memory (`predicted_bytes`).
+    """
 
     experts: int
     unknowns: int
     axes: int = 1
+    bytes: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -39,12 +43,16 @@ class Size:
         condensed = 3.0 * k * n**3 + 3.0 * levels * (FREE * width) ** 3
         return (own + min(3.0 * levels * width**3, condensed)) / RATE
 
-    @property
-    def bytes(self) -> float:
-        """Predicted memory of one solve."""
-        n, k = float(self.unknowns), float(self.experts)
-        width = n * k ** (1.0 - 1.0 / self.axes)
-        return 8.0 * (COPIES * OVERSAMPLING * k * n**2 + 2.0 * k * n * width)
+
+def require_memory(size: Size) -> None:
+    """Raise `MethodError` if a problem is predicted to need more memory than the computer has."""
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size.bytes > there:
+        raise MethodError(
+            f"{size.experts} experts with {size.unknowns} unknowns each need about "
+            f"{size.bytes / 1e9:.1f} GB of memory for one solve; this computer has "
+            f"{there / 1e9:.1f} GB. Take fewer features or experts, or shorter slabs of time."
+        )
 
 
 @dataclass

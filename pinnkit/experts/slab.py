@@ -11,6 +11,8 @@ from pinnkit.experts.bases import Basis
 from pinnkit.experts.collocate import collocate, held_out
 from pinnkit.experts.layout import Boxes
 from pinnkit.experts.loading import under_load
+from pinnkit.experts.means import Size, require_memory
+from pinnkit.experts.memory import predicted_bytes
 from pinnkit.experts.mixture import Mixture
 from pinnkit.experts.newton import Newton, newton
 from pinnkit.experts.solvers import ridge_solve, solve_blocks
@@ -55,19 +57,28 @@ class Machine:
     linearisers: Mapping[str, Lineariser]
     _tables: dict[bytes, tuple[Collocation, Collocation]] = field(default_factory=dict)
 
+    def size(self, boxes: Boxes) -> Size:
+        """What one linear solve on `boxes` is predicted to cost."""
+        system, axes = self.system, len(self.system.domain.space_axes)
+        unknowns = len(system.fields) * self.basis.size
+        needed = predicted_bytes(system, self.basis, boxes)
+        return Size(boxes.count, unknowns, max(axes, 1), needed)
+
     def solve(self, boxes: Boxes, before: Slab | None, guess: Mixture | None = None) -> Slab:
         """Solve one slab on `boxes`, from the end profile of the one `before`.
 
         Newton's method starts at `guess`, where it is given; else at the first profile, constant
-        in time, or at zero if the problem is steady.
+        in time, or at zero if the problem is steady. Raises `MethodError` if the solve is predicted
+        to need more memory than the computer has.
         """
+        require_memory(self.size(boxes))
         rows, check = (c.moved(boxes) for c in self._collocations(boxes))
         known = None if before is None else before.mixture
         shape = (boxes.count, len(self.system.fields), self.basis.size)
         last: list = []
 
         def solve(linear: Linear) -> np.ndarray:
-            solved = solve_blocks(linear.rows, [rows.width] * boxes.count)
+            solved = solve_blocks(linear.rows_by_expert(), [rows.width] * boxes.count)
             last[:] = [solved]
             return np.stack(solved.coefficients).reshape(shape)
 

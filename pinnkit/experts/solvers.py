@@ -6,9 +6,7 @@ to a triangle, then the rest is solved rank-revealing and dense, or as a chain o
 """
 
 import functools
-import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -17,9 +15,9 @@ import numpy as np
 import scipy.linalg
 from threadpoolctl import ThreadpoolController
 
-from pinnkit.errors import MethodError
 from pinnkit.experts.bases import namespace
 from pinnkit.experts.chain import chain_cost, chain_levels, solve_chain
+from pinnkit.experts.compress import compressed, pool, triangle
 from pinnkit.experts.condense import condensed
 from pinnkit.experts.rows import RIDGE, Rows, assembled, localised, split
 
@@ -41,21 +39,17 @@ class Solved:
     solver: str
 
 
-def solve_blocks(rows: Sequence[Rows], sizes: Sequence[int]) -> Solved:
+def solve_blocks(rows: Iterable[Rows], sizes: Sequence[int]) -> Solved:
     """Least-squares solution of all `rows` for one coefficient vector per expert.
 
     Dense and rank-revealing (LAPACK xGELSY, tolerance 1e-13 on unit columns) for small systems;
     QR with ridge rows 1e-14 I, in block-banded form along levels of neighbouring experts, for
-    larger ones. Raises `MethodError` if a row holds a value that is not finite.
+    larger ones. Rows are taken one by one, and those of an expert forgotten as soon as their
+    triangle is there: best expert by expert. Raises `MethodError` if a row holds a value that is
+    not finite.
     """
-    for block in rows:
-        if not np.isfinite(block.rhs).all() or not all(np.isfinite(b).all() for b in block.blocks):
-            raise MethodError(
-                "A collocation row holds a value that is not finite: a coefficient or datum of the "
-                "equations is singular inside an expert. Split the layout at the singular place."
-            )
     with one_blas_thread():
-        return _solve_finite(rows, sizes)
+        return _solve_compressed(compressed(rows), sizes)
 
 
 def one_blas_thread() -> AbstractContextManager:
@@ -72,27 +66,22 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-@functools.cache
-def pool() -> ThreadPoolExecutor:
-    """Threads for factorisations side by side, one per core."""
-    return ThreadPoolExecutor(len(os.sched_getaffinity(0)))
-
-
-def _solve_finite(rows: Sequence[Rows], sizes: Sequence[int]) -> Solved:
-    short = [r for r in rows if len(r.experts) <= 2]
-    levels = chain_levels([r.experts for r in short], len(sizes))
+def _solve_compressed(rows: list[Rows], sizes: Sequence[int]) -> Solved:
+    short = [r.experts for r in rows if len(r.experts) <= 2]
+    levels = chain_levels(short, len(sizes))
     total = int(sum(sizes))
     if len(levels) > 2 and total > DENSE_LIMIT:
         local, widths = localised(rows, sizes, levels)
-        norms = column_norms(local, widths)
-        compressed = _compress(local, widths, norms)
-        cost = chain_cost(compressed, levels, widths)
+        cost = chain_cost(local, levels, widths)
         if total > REVEALING_LIMIT or cost < 0.2 * total**3:
-            solution, solver = _solve_levels(compressed, widths, levels, cost)
+            rows = rows if len(short) == len(rows) else compressed(local)
+            del local
+            norms = _to_unit_columns(rows, widths)
+            solution, solver = _solve_levels(rows, widths, levels, cost)
             found = zip(solution, norms, sizes, strict=True)
             return Solved(tuple((c / s)[:n] for c, s, n in found), -1, solver)
-    norms = column_norms(rows, sizes)
-    matrix, rhs = assembled(_compress(rows, sizes, norms), sizes, range(len(sizes)))
+    norms = _to_unit_columns(rows, sizes)
+    matrix, rhs = assembled(rows, sizes, range(len(sizes)))
     solution, rank, solver = _solve_dense(matrix, rhs, sizes)
     return Solved(tuple(c / s for c, s in zip(solution, norms, strict=True)), rank, solver)
 
@@ -107,11 +96,6 @@ def _solve_levels(
     smaller = condensed(rows, sizes, pool())
     found = solve_chain(smaller.rows, smaller.sizes, levels)
     return smaller.expanded(found), "condensed block-banded QR"
-
-
-def triangle(matrix: np.ndarray) -> np.ndarray:
-    """R of the QR factorisation of (..., m, n) matrices; NumPy stays in LAPACK, JAX in XLA."""
-    return namespace(matrix).linalg.qr(matrix, mode="r")
 
 
 def ridge_solve(matrix, rhs, ridge: float = RIDGE):
@@ -148,33 +132,13 @@ def column_norms(rows: Sequence[Rows], sizes: Sequence[int]) -> list[np.ndarray]
     return [np.sqrt(np.where(s > 0.0, s, 1.0)) for s in squares]
 
 
-def _compress(
-    rows: Sequence[Rows], sizes: Sequence[int], norms: Sequence[np.ndarray]
-) -> list[Rows]:
-    """Scale columns; replace all rows that touch one expert alone by their triangle."""
-    own: list[list[np.ndarray]] = [[] for _ in sizes]
-    result = []
-    for block in rows:
-        scaled = tuple(
-            b / norms[e][None, :] for e, b in zip(block.experts, block.blocks, strict=True)
-        )
-        if len(block.experts) == 1:
-            own[block.experts[0]].append(np.concatenate([scaled[0], block.rhs[:, None]], axis=1))
-        else:
-            result.append(Rows(block.experts, scaled, block.rhs))
-    stacks = [
-        np.concatenate(parts) if parts else np.zeros((0, n + 1))
-        for parts, n in zip(own, sizes, strict=True)
-    ]
-    for expert, factor in enumerate(_triangles(stacks)):
-        if factor.shape[0]:
-            result.append(Rows((expert,), (factor[:, :-1],), factor[:, -1]))
-    return result
-
-
-def _triangles(stacks: list[np.ndarray]) -> list[np.ndarray]:
-    """Triangles of all stacks; LAPACK runs outside the interpreter's lock, one per core."""
-    return list(pool().map(lambda s: triangle(s) if s.shape[0] > s.shape[1] else s, stacks))
+def _to_unit_columns(rows: list[Rows], sizes: Sequence[int]) -> list[np.ndarray]:
+    """Scale all columns in place of the list's entries; their norms before."""
+    norms = column_norms(rows, sizes)
+    for i, block in enumerate(rows):
+        pairs = zip(block.experts, block.blocks, strict=True)
+        rows[i] = Rows(block.experts, tuple(b / norms[e][None, :] for e, b in pairs), block.rhs)
+    return norms
 
 
 def dense_matrix(rows: Sequence[Rows], sizes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:

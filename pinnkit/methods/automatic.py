@@ -121,7 +121,7 @@ class Automatic:
             tried = [Tried(r.basis, r.march.coefficients, r.march.held) for r in ladder.rungs]
             basis = family.following([t for t in tried if t.basis is not split.basis], shape)
             enrich = ladder.size(basis) if basis is not None else None
-            halve = split.size(boxes.count) if boxes is not None else None
+            halve = split.machine.size(boxes) if boxes is not None else None
             options = [s for s in (enrich, halve) if s is not None and means.affords(s)]
             failed = len(ladder.rungs) >= GIVE_UP and all(r.unsettled for r in ladder.rungs)
             if not options or self._over(ladder) or failed:

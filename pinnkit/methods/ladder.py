@@ -77,8 +77,7 @@ class Ladder:
         """What one solve with that basis is predicted to cost."""
         boxes = self.layout.boxes(self.system.axes, self.system.domain.bounds)
         boxes = meeting(self.system.domain, boxes)
-        axes = len(self.system.domain.space_axes)
-        return Size(boxes.count, basis.size * len(self.system.fields), max(axes, 1))
+        return Machine(self.system, basis, self.linearisers).size(boxes)
 
     def _complete(self) -> list[Boxed]:
         """Rungs whose march reached the end of time."""

@@ -89,7 +89,7 @@ def scheduler():
             threads_per_worker=1,
             processes=False,
             protocol="tcp",
-            dashboard_address=None,
+            dashboard_address=":0",
         ) as cluster,
     ):
         yield cluster.scheduler_address
