@@ -45,10 +45,10 @@ def compressed(rows: Iterable[Rows]) -> list[Rows]:
                 "A collocation row holds a value that is not finite: a coefficient or datum of the "
                 "equations is singular inside an expert. Split the layout at the singular place."
             )
-        if len(block.experts) > 1:
+        expert, *others = block.experts
+        if others:
             shared.append(block)
             continue
-        expert = block.experts[0]
         if last is not None and last != expert:
             triangles.fold(last)
         last = expert
