@@ -7,7 +7,7 @@ profile asks for, so that they also grow again where the solution becomes smooth
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,6 +27,27 @@ MOST_TRIES = 24
 PROFILE_SHARE = 0.3
 SLAB_SHARE = 0.3
 NEARLY = 1e-2
+MOST_TAKEN = 6
+"""Slabs at the first instant that may be taken unresolved."""
+
+
+class Why:
+    """Why a march ends early."""
+
+    SHORT = "slabs of time would have to be too short: not smooth in time"
+    UNSETTLED = "the layout does not settle"
+    INTERRUPTED = "interrupted, or out of time"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A slab, the length to try next, what went wrong or "", sizes of the fields seen, its tail."""
+
+    slab: Slab
+    length: float
+    why: str
+    seen: np.ndarray
+    tail: float
 
 
 @dataclass(frozen=True)
@@ -61,47 +82,65 @@ class Adaptive:
         return slab
 
     def march(self) -> March:
-        """Slabs to the end of time, or as many as there are means for."""
+        """Slabs to the end of time, or as many as there are means for.
+
+        Initial and boundary values whose derivatives do not fit together leave a singular corner at
+        the first instant, which no slab resolves relative to the small values that it holds. Then
+        tails are taken relative to the largest values that were seen in longer slabs, and a first
+        slab of the shortest length is taken as it is; the later ones are asked for half the tail
+        of the one before, until that is the tolerance.
+        """
         low, high = float(self.root.lower[0, self.time]), float(self.root.upper[0, self.time])
         length = (high - low) * (1.0 if self.machine.system.traits.linear else FIRST_SLAB)
         slabs: list[Slab] = []
-        now = low
+        now, sizes, asked = low, np.zeros(len(self.machine.system.fields)), 0.0
+        taken, rough = 0, 0
         while now < high:
             before = slabs[-1] if slabs else None
-            slab, length, why = self._step(now, length, high, before)
+            asked = max(0.5 * asked, self.tolerance)
+            step = replace(self, tolerance=asked)._step(now, length, high, before, sizes)
+            if step.why is Why.SHORT and not slabs and not sizes.any():
+                length, sizes = 0.1 * (high - low), step.seen
+                continue
+            slab, length = step.slab, step.length
             slabs.append(slab)
-            if why:
-                return March(tuple(slabs), why)
+            if step.why is Why.SHORT and taken < MOST_TAKEN and len(slabs) == taken + 1:
+                asked, taken = step.tail, taken + 1
+            elif step.why:
+                return March(tuple(slabs), step.why)
+            rough = len(slabs) if asked > self.tolerance else rough
             now = float(slab.boxes.upper[:, self.time].max())
             self.report(len(slabs), now, slab.held)
-        return March(tuple(slabs), "")
+        return March(tuple(slabs), "", rough)
 
     def _step(
-        self, start: float, length: float, high: float, before: Slab | None
-    ) -> tuple[Slab, float, str]:
-        """The longest acceptable slab from `start`, the length to try next, and what went wrong."""
-        boxes = self._fitting(start, before)
+        self, start: float, length: float, high: float, before: Slab | None, sizes: np.ndarray
+    ) -> "Step":
+        """The longest acceptable slab from `start`; `sizes` are least sizes of the fields."""
+        boxes = self._fitting(start, before, sizes)
         shortest = SHORTEST * (high - float(self.root.lower[0, self.time]))
-        slab, why = None, "the layout does not settle"
+        slab, why, seen, tail = None, Why.UNSETTLED, sizes, np.inf
         for _ in range(MOST_TRIES):
             end = high if start + 1.2 * length >= high else start + length
             slab = self.solve(self._during(boxes, start, end), before)
             if self.interrupted():
-                return slab, length, "interrupted, or out of time"
+                return Step(slab, length, Why.INTERRUPTED, seen, tail)
             if slab.newton.converged:
-                tails = expert_tails(self.basis, slab.coefficients)
-                late = float(tails[:, self.time].max())
+                seen = np.maximum(seen, field_sizes(slab.coefficients))
+                tails = expert_tails(self.basis, slab.coefficients, sizes)
+                late, tail = float(tails[:, self.time].max()), float(tails.max())
                 length = (end - start) * self._factor(late)
                 boxes, refined, why = self.refined(boxes, tails)
                 if why or (not refined and late <= self.tolerance):
-                    return slab, length, why
+                    return Step(slab, length, why, seen, tail)
+                if refined and sizes.any():  # space first, as time is not to be resolved
+                    length = max(length, shortest)
             else:
                 length, why = 0.4 * (end - start), slab.newton.reason
             if length < shortest:
-                why = why or "slabs of time would have to be too short: not smooth in time"
-                return slab, length, why
+                return Step(slab, length, why or Why.SHORT, seen, tail)
         assert slab is not None
-        return slab, length, why or "the layout does not settle"
+        return Step(slab, length, why or Why.UNSETTLED, seen, tail)
 
     def _factor(self, tail: float) -> float:
         """By what to change a slab's length: the tail falls like a power near the degree."""
@@ -131,7 +170,7 @@ class Adaptive:
         lower[:, self.time], upper[:, self.time] = start, end
         return Boxes(lower, upper)
 
-    def _fitting(self, start: float, before: Slab | None) -> Boxes:
+    def _fitting(self, start: float, before: Slab | None, sizes: np.ndarray) -> Boxes:
         """The coarsest boxes in which the profile at `start` is resolved."""
         degrees = tuple(1 if i == self.time else p for i, p in enumerate(self.basis.degrees))
         xi, table, inverse = _interpolation(self.basis, degrees)
@@ -139,7 +178,7 @@ class Adaptive:
         known = None if before is None else before.mixture
         extent = boxes.upper.max(axis=0) - boxes.lower.min(axis=0)
         done: list[np.ndarray] = []
-        scale = np.zeros(len(self.machine.system.fields))
+        scale = sizes
         while boxes.count:
             owner = np.repeat(np.arange(boxes.count), len(xi))
             points = boxes.physical(owner, np.tile(xi, (boxes.count, 1)))
@@ -182,10 +221,19 @@ def _interpolation(
     return xi, space, inverse
 
 
-def expert_tails(basis: Tensor, coefficients: np.ndarray) -> np.ndarray:
-    """Tails (K, axes) of coefficients (K, fields, n), relative to the largest of each field."""
-    size = np.abs(coefficients).max(axis=(0, 2))
-    return _tails(basis, coefficients, size)
+def expert_tails(
+    basis: Tensor, coefficients: np.ndarray, sizes: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """Tails (K, axes) of coefficients (K, fields, n), relative to the largest of each field.
+
+    `sizes` (fields,) are sizes below which the fields' own ones do not count.
+    """
+    return _tails(basis, coefficients, np.maximum(field_sizes(coefficients), sizes))
+
+
+def field_sizes(coefficients: np.ndarray) -> np.ndarray:
+    """The largest |c| by field."""
+    return np.abs(coefficients).max(axis=(0, 2))
 
 
 def _tails(basis: Tensor, coefficients: np.ndarray, size: np.ndarray) -> np.ndarray:

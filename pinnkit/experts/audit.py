@@ -19,14 +19,18 @@ VALUES = 4_000_000
 
 
 def violation(
-    system: System, linearisers: Mapping[str, Lineariser], mixture: Mixture | TensorMixture
+    system: System,
+    linearisers: Mapping[str, Lineariser],
+    mixture: Mixture | TensorMixture,
+    since: float = -np.inf,
 ) -> tuple[float, str]:
     """The worst condition: rms of its residual over rms of the sum of its terms, and its name.
 
     16384 evenly spread points of each region see data that every Gauss point has missed, such as
     a source narrower than the spacing of the points; those would otherwise be solved as zero.
     Terms are not counted below those of a field of its size that varies over the whole domain.
-    A `TensorMixture`, which has no derivatives on the host, is asked for its values only.
+    Equations are judged at times after `since`. A `TensorMixture`, which has no derivatives on the
+    host, is asked for its values only.
     """
     worst = (0.0, "")
     interior = system.domain.region("interior").sample(SPREAD // 8, 0)
@@ -39,6 +43,10 @@ def violation(
         squares: list[np.ndarray] = []
         for name in residual.regions:
             for data, values in _samples(system, system.domain.region(name), residual, mixture):
+                if residual.kind is Kind.EQUATION and system.time is not None:
+                    judged = data[system.time] > since
+                    data = {axis: z[judged] for axis, z in data.items()}
+                    values = {term: v[judged] for term, v in values.items()}
                 value, slopes = linearisers[residual.name](values, data, system.parameters)
                 parts = [slopes[t] * values[t] for t in values]
                 whole = np.abs(value - sum(parts)) + sum(np.abs(part) for part in parts)

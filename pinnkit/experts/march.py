@@ -22,18 +22,26 @@ def _factor(wanted: float, found: float) -> float:
 
 @dataclass(frozen=True)
 class March:
-    """Slabs in order of time. `stopped` says in words why the march ended early, else ""."""
+    """Slabs in order of time. `stopped` says in words why the march ended early, else "".
+
+    The first `rough` ones hold a singular first instant or what it leaves: equations are not
+    balanced there.
+    """
 
     slabs: tuple[Slab, ...]
     stopped: str
+    rough: int = 0
 
     @property
     def held(self) -> float:
-        return max((s.held for s in self.slabs), default=np.inf)
+        """The largest held-out residual, relative to the fields' size in the slab with most."""
+        most = max((s.size for s in self.slabs), default=0.0)
+        shares = (s.size / most if most > 0.0 and s.newton.converged else 1.0 for s in self.slabs)
+        return max((s.held * f for s, f in zip(self.slabs, shares, strict=True)), default=np.inf)
 
     @property
     def imbalance(self) -> tuple[float, str]:
-        return max((s.imbalance for s in self.slabs), default=(np.inf, ""))
+        return max((s.imbalance for s in self.slabs[self.rough :]), default=(np.inf, ""))
 
     @property
     def converged(self) -> bool:

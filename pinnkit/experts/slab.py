@@ -26,14 +26,15 @@ KEPT = 4
 class Slab:
     """One solved slab.
 
-    `held` is the residual at points between the collocation points, relative to the size of the
-    fields; `imbalance` the largest residual of an equation there, relative to its own terms, with
-    that equation's name; `rank` the numerical rank, -1 where not revealed.
+    `held` is the residual at points between the collocation points, relative to the `size` (root
+    mean square) of the fields; `imbalance` the largest residual of an equation there, relative to
+    its own terms, with that equation's name; `rank` the numerical rank, -1 where not revealed.
     """
 
     mixture: Mixture
     newton: Newton
     held: float
+    size: float
     imbalance: tuple[float, str]
     rank: int
     solver: str
@@ -98,7 +99,7 @@ class Machine:
             self.basis, boxes.lower, boxes.upper, found.coefficients, self.system.fields
         )
         imbalance = check.imbalance(found.coefficients)
-        return Slab(mixture, found, held, imbalance, last[0].rank, last[0].solver)
+        return Slab(mixture, found, held, size, imbalance, last[0].rank, last[0].solver)
 
     def _collocations(self, boxes: Boxes) -> tuple[Collocation, Collocation]:
         """Points to solve at and points to judge at, kept for the latest few sets of boxes."""

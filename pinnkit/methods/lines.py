@@ -43,12 +43,16 @@ LEVEL_SECONDS = 60.0
 
 @dataclasses.dataclass(frozen=True)
 class Level:
-    """One resolution: points per axis, steps (or tolerance) in time, stored instants."""
+    """One resolution: points per axis, steps (or tolerance) in time, stored instants.
+
+    `size` is the largest value found at the level before, 0 at the first.
+    """
 
     points: Mapping[str, int]
     steps: int
     tolerance: float
     snapshots: int
+    size: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -121,7 +125,8 @@ class Lines(Method):
         return self._solution(system, run, results, errors, reason, modal)
 
     def _solution(self, system, run, results, errors, reason, modal) -> Solution:
-        best = results[-1]
+        finite = [r for r in results if np.isfinite(r.data).all()]
+        best = (finite or results)[-1]
         grid, data = _with_time(system, best)
         dtype = jnp.float32 if run.precision == "float32" else jnp.float64
         worst = max(errors[-1].values()) if errors else math.inf
@@ -169,8 +174,11 @@ def _solver(system: System, rows: tuple[FaceRow, ...], modal: bool) -> Callable[
     def solve(level: Level) -> Result:
         began = time.monotonic()
         made = scheme(tuple(level.points.items()))
-        effort = level.steps if isinstance(made, Modal) else level.tolerance
-        data = made.solve(_times(system, level), effort)  # type: ignore[arg-type]
+        times = _times(system, level)
+        if isinstance(made, Modal):
+            data = made.solve(times, level.steps)
+        else:
+            data = made.solve(times, level.tolerance, level.size)
         return Result(level, made.grid, data, time.monotonic() - began)
 
     return solve
@@ -250,7 +258,8 @@ def _next(method: Lines, system: System, last: Result, modal: bool) -> Level:
         size = len(system.fields) * math.prod(points.values())
         snapshots = min(2 * snapshots, MOST_SNAPSHOTS, max(snapshots, MOST_VALUES // size))
     steps = snapshots * max(1, round(2 * level.steps / snapshots))
-    return Level(points, steps, max(level.tolerance / 30, LAST_TOLERANCE), snapshots)
+    size = float(np.abs(last.data).max()) if finite else level.size
+    return Level(points, steps, max(level.tolerance / 30, LAST_TOLERANCE), snapshots, size)
 
 
 def _limit(run: Run, level: Level, results: list[Result], fields: int, modal: bool) -> str | None:

@@ -80,6 +80,10 @@ class Rung(abc.ABC):
     def reached(self, axis: int) -> float:
         """The end of time, along the axis of that index."""
 
+    def rough_until(self, axis: int) -> float:
+        """The end of slabs that hold a singular first instant, along the axis of that index."""
+        return -np.inf
+
     @abc.abstractmethod
     def mixture(self, system: System) -> Mixture | TensorMixture:
         """The experts as a function of points."""
@@ -119,6 +123,10 @@ class Boxed(Rung):
 
     def reached(self, axis: int) -> float:
         return float(self.march.boxes.upper[:, axis].max())
+
+    def rough_until(self, axis: int) -> float:
+        rough = self.march.slabs[: self.march.rough]
+        return float(rough[-1].boxes.upper[:, axis].max()) if rough else -np.inf
 
     def mixture(self, system: System) -> Mixture:
         boxes = self.march.boxes
@@ -218,7 +226,8 @@ class Outcome:
             estimate = {name: max(e, best.held) for name, e in difference.items()}
         status = self._status(best, estimate, best.imbalance)
         if status.ok:
-            violated = violation(self.system, self.linearisers, mixture)
+            since = self._rough(best)
+            violated = violation(self.system, self.linearisers, mixture, since)
             status = self._status(best, estimate, max(best.imbalance, violated))
             if estimate is not None:
                 estimate = {name: max(e, violated[0]) for name, e in estimate.items()}
@@ -231,6 +240,11 @@ class Outcome:
             stats={**best.stats(), "held_out_residual": best.held},
             error_estimate=estimate,
         )
+
+    def _rough(self, best: Rung) -> float:
+        """The end of a singular first instant."""
+        time = self.system.time
+        return -np.inf if time is None else best.rough_until(self.system.axes.index(time))
 
     def _until(self, best: Rung) -> tuple[int, float] | None:
         """Where a march that was stopped ends."""
@@ -266,6 +280,12 @@ class Outcome:
         if not (best.held <= USABLE and error <= 0.1):
             mend = "not resolved, or the conditions contradict each other; refine the layout"
             return Status(False, f"{what}: {mend}", interrupted)
+        since = self._rough(best)
+        if since > -np.inf:
+            what += (
+                f"; initial and boundary values do not fit together smoothly: less accurate until "
+                f"{self.system.time} = {since:.2g}"
+            )
         if best.held <= self.tolerance:
             return Status(True, f"converged: {what}", interrupted)
         return Status(

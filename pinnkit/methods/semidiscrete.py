@@ -150,15 +150,19 @@ class Semidiscrete:
         orders = tuple(term.along(name) for name in names)
         return Term(f"{term.field}@{times_order(self.system, term)}", orders, names)
 
-    def solve(self, times: np.ndarray, tolerance: float) -> np.ndarray:
-        """Fields (m, c, …grid) at `times`; NaN from where the integration failed."""
+    def solve(self, times: np.ndarray, tolerance: float, size: float = 0.0) -> np.ndarray:
+        """Fields (m, c, …grid) at `times`; NaN from where the integration failed.
+
+        Errors are relative to the fields' own `size`, to the initial values if these are larger.
+        """
         state = self.initial()
         size = sum(a.size for a in state)
         radius = 0.0
         if size <= IMPLICIT_SIZE:
             radius = float(self._spectral_radius(jnp.asarray(times[0]), state))
         implicit = radius * (times[-1] - times[0]) > STIFF
-        scale = max(1e-6, *(float(jnp.abs(a).max()) for a in state))
+        # At rest nothing tells the size that the fields will have.
+        scale = max(size, *(float(jnp.abs(a).max()) for a in state)) or 1.0
         found = self._integrate(state, jnp.asarray(times), tolerance, scale, implicit)
         rows = [i for i, (_, j) in enumerate(self.components) if j == 0]
         return np.asarray(self._fields(jnp.asarray(times), *(found[i] for i in rows)))
