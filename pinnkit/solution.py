@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 
 CHUNK = 20_000
 """Points per dispatch when a solution is evaluated, so that memory stays bounded."""
+
+ROUNDING = 1e-9
+"""Points may lie outside the bounds by so much of the extent: bounds are rounded numbers."""
+
+ON_CURVES = 1e-6
+"""The same for edges of the domain that are not parallel to an axis."""
 
 
 class Evaluator(eqx.Module):
@@ -64,6 +71,21 @@ class Status:
         return self.reason
 
 
+class UnknownField(OptionError, KeyError):
+    """A field that a solution does not have."""
+
+    __str__ = Exception.__str__  # a KeyError would print its message in quotation marks
+
+
+class Values(dict[str, np.ndarray]):
+    """Arrays by field name; an unknown name raises `UnknownField` with the names there are."""
+
+    def __missing__(self, name: object) -> np.ndarray:
+        raise UnknownField(
+            f"The solution has no field {name!r}. Choose from {', '.join(map(repr, self))}."
+        )
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Solution:
     """Fields on a domain, with the account of how they were found.
@@ -90,7 +112,7 @@ class Solution:
         if not self.fields:
             object.__setattr__(self, "fields", self.problem.field_names)
 
-    def __call__(self, **given: Any) -> dict[str, np.ndarray]:
+    def __call__(self, *unnamed: Any, **given: Any) -> dict[str, np.ndarray]:
         """Values at coordinates given by name, for example `solution(t=0.5, x=xs)["u"]`.
 
         Numbers go with arrays of any shape; arrays must agree in the number of dimensions and
@@ -98,16 +120,33 @@ class Solution:
         A solved operator also takes its input functions, each as an array on a uniform grid over
         its own coordinates or as a callable of arrays.
 
-        Raises `OptionError` for missing or unknown names and for arrays of different rank.
+        A solution means nothing outside its domain: points outside the bounds of an axis (by more
+        than 1e-9 of its extent) are an error, points within the bounds but outside the domain, in
+        a hole for example, give NaN.
+
+        Raises `OptionError` for missing, unknown or unnamed coordinates, for what is not a number,
+        for arrays of different rank, and for points outside the bounds. An unknown field in the
+        result is an `OptionError` and a `KeyError`.
         """
         inputs = {type(a).__name__ for a in self.problem.inputs}
         functions = {k: v for k, v in given.items() if k in inputs}
-        coordinates = {k: np.asarray(v, dtype=float) for k, v in given.items() if k not in inputs}
-        points, shape = _points(self.problem, coordinates)
+        coordinates = {k: v for k, v in given.items() if k not in inputs}
+        points, shape = _points(self.problem, unnamed, coordinates)
+        _refuse_outside(self.problem, points)
+        values = self.at_points(points, functions)
+        values[~self.problem.domain.contains(points, ON_CURVES)] = np.nan
+        return Values({name: values[:, i].reshape(shape) for i, name in enumerate(self.fields)})
+
+    def at_points(
+        self, points: np.ndarray, functions: Mapping[str, Any] | None = None
+    ) -> np.ndarray:
+        """Values (N, c) at points (N, d), columns in the order of `domain.axes` and of `fields`.
+
+        For points that are known to lie in the domain: nothing is checked.
+        """
         with precision.scope(self.precision):
             evaluator = self.evaluator.with_inputs(functions) if functions else self.evaluator
-            values = np.asarray(evaluate(evaluator, points))
-        return {name: values[:, i].reshape(shape) for i, name in enumerate(self.fields)}
+            return np.array(evaluate(evaluator, points))
 
     @property
     def eigenvalues(self) -> dict[str, float]:
@@ -126,7 +165,17 @@ class Solution:
         return to_xarray(self, resolution)
 
     def export(self, path: str | Path, **options: Any) -> Path:
-        """Write for other programs, the format by suffix: .vtu, .nc, .csv, .h5, .npz."""
+        """Write for other programs, the format by suffix; returns the path.
+
+        - `.vtu`, `.vtk`: space at one time only, `time=`, by default the last.
+        - `.pvd`: all of time for ParaView, as 51 `.vtu` files beside it.
+        - `.h5`, `.nc`, `.npz`, `.csv`: all of time, or the one `time=`.
+
+        `resolution=` gives points per axis, as one number or by name; without it a domain with a
+        mesh of its own keeps that in `.vtu`.
+
+        Raises `OptionError` for another suffix or a time outside the domain.
+        """
         from pinnkit.report.export import export
 
         return export(self, path, **options)
@@ -186,18 +235,20 @@ def _apply(evaluator: Evaluator, points: jax.Array) -> jax.Array:
 
 
 def _points(
-    problem: Problem, given: Mapping[str, np.ndarray]
+    problem: Problem, unnamed: tuple[Any, ...], coordinates: Mapping[str, Any]
 ) -> tuple[np.ndarray, tuple[int, ...]]:
     axes = problem.domain.axes
-    unknown = [name for name in given if name not in axes]
-    missing = [axis for axis in axes if axis not in given]
-    if unknown or missing:
+    unknown = [name for name in coordinates if name not in axes]
+    missing = [axis for axis in axes if axis not in coordinates]
+    if unnamed or unknown or missing:
         raise OptionError(
-            f"'{problem.name}' is evaluated at coordinates {', '.join(axes)}; "
-            + (f"missing: {', '.join(missing)}. " if missing else "")
+            f"'{problem.name}' is evaluated at coordinates {', '.join(axes)}, given by name; "
+            + (f"without a name: {len(unnamed)}. " if unnamed else "")
+            + (f"missing: {', '.join(missing)}. " if missing and not unnamed else "")
             + (f"unknown: {', '.join(unknown)}. " if unknown else "")
             + f"Call solution({', '.join(f'{a}=...' for a in axes)})."
         )
+    given = {axis: _numbers(axis, coordinates[axis]) for axis in axes}
     shapes = {name: array.shape for name, array in given.items() if array.ndim}
     if len({len(shape) for shape in shapes.values()}) > 1:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
@@ -213,3 +264,33 @@ def _points(
             f"Coordinates of shapes {listed} do not fit together. Give arrays of one shape."
         ) from error
     return np.stack([a.ravel() for a in arrays], axis=-1), arrays[0].shape
+
+
+def _numbers(axis: str, given: Any) -> np.ndarray:
+    try:
+        return np.asarray(given, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise OptionError(
+            f"{axis}={reprlib.repr(given)}: not a number, nor an array of numbers. "
+            f"Write for example {axis}=0.5 or {axis}=np.linspace(0, 1, 11)."
+        ) from error
+
+
+def _refuse_outside(problem: Problem, points: np.ndarray) -> None:
+    """`OptionError` for points outside the bounding box, axis by axis."""
+    complaints = []
+    for axis, column in zip(problem.domain.axes, points.T, strict=True):
+        low, high = problem.domain.bounds[axis]
+        slack = ROUNDING * (high - low)
+        out = column[(column < low - slack) | (column > high + slack)]
+        if len(out):
+            which = f"{out.min():.6g}" + (f" to {out.max():.6g}" if np.ptp(out) else "")
+            complaints.append(
+                f"{len(out)} of {len(column)} points lie outside {low:.6g} <= {axis} <= {high:.6g} "
+                f"({axis} = {which})"
+            )
+    if complaints:
+        raise OptionError(
+            f"'{problem.name}' is solved on its domain only: {'; '.join(complaints)}. "
+            "Evaluate inside, or solve on a larger domain."
+        )

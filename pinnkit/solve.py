@@ -15,7 +15,7 @@ import jax
 
 from pinnkit import precision as precision_module
 from pinnkit.compile import System, compile_problem
-from pinnkit.errors import MethodError
+from pinnkit.errors import MethodError, OptionError
 from pinnkit.interrupt import on_interrupt
 from pinnkit.methods.base import Method, Progress, Run
 from pinnkit.methods.choose import candidates
@@ -47,8 +47,9 @@ def solve(
     Ctrl-C ends the run at the next dispatch and returns the best result so far.
 
     Raises `MethodError` if the method does not apply, with the reason, and `OptionError` for
-    options out of range.
+    options out of range, or where `method` is no method.
     """
+    check_method(method)
     system = compile_problem(problem)
     announce = _silent if quiet else _print
     started = time.monotonic()
@@ -90,6 +91,21 @@ def solve(
                 break
     assert solution is not None
     return solution
+
+
+def check_method(method: object) -> None:
+    """`OptionError` unless it is a method, or None for the default."""
+    if method is None or isinstance(method, Method):
+        return
+    if isinstance(method, type) and issubclass(method, Method):
+        raise OptionError(
+            f"method={method.__name__} is a class. Give an instance: {method.__name__}()."
+        )
+    raise OptionError(
+        f"method={method!r} is no method. Give an instance of a class, such as pk.LeastSquares(), "
+        "pk.PINN(), pk.Operator(), pk.Lines(), pk.Steady(), pk.Eigen() or pk.Exact(), "
+        "or none for the default."
+    )
 
 
 def _finished(system: System, method: Method, run: Run, key: int) -> Solution:

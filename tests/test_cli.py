@@ -2,17 +2,22 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 
 import h5py
+import jax
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from pinnkit import PINN, SSBFGS, load, precision
 from pinnkit.cli import app
 from pinnkit.cli.options import parse_budget
+from pinnkit.compile import compile_problem
 from pinnkit.errors import MethodError, OptionError
+from pinnkit.methods.base import Run
 from pinnkit.methods.exact import Exact
 from pinnkit.reference import read, write_grid
 from pinnkit.solution import Solution, Status
@@ -157,6 +162,7 @@ def test_an_interrupted_run_is_kept(heat, tmp_path, monkeypatch):
     assert Solution.load(out).status.interrupted
     checkpoint = tmp_path / "a.checkpoint.h5"
     assert checkpoint.exists()
+    assert f"same command with --resume continues; its state is in {checkpoint}" in result.stderr
     monkeypatch.setattr(Exact, "run", original)
     run("solve", heat, "--method", "exact", "--out", out, "--resume", "--quiet")
     assert not checkpoint.exists()
@@ -170,6 +176,64 @@ def test_ctrl_c_before_a_first_result(heat, monkeypatch):
 
     monkeypatch.setattr(Exact, "run", stop)
     assert "interrupted" in refused("solve", heat, "--method", "exact", "--quiet", code=130)
+
+
+def test_resume_tells_where(heat, tmp_path, monkeypatch):
+    """A network interrupted at its second look goes on from the step where it stopped."""
+    problem, out = load(heat), tmp_path / "a.h5"
+    method = PINN(stages=(SSBFGS(steps=40),), points=200)
+    monkeypatch.setattr(sys.modules["pinnkit.cli.commands"], "_method", lambda *_: method)
+    looks = iter(range(100))
+    stop = Run(jax.random.key(0), interrupted=lambda: next(looks) > 1)
+    with precision.scope("float64"):
+        stop = dataclasses.replace(stop, checkpoint=tmp_path / "a.checkpoint.h5")
+        stopped = method.run(compile_problem(problem), stop)
+    assert stopped.status.interrupted
+    told = run("solve", heat, "--method", "pinn", "--out", out, "--resume").stderr
+    step = int(re.search(r"pinnkit: resuming at step (\d+) of stage 1, after \d+ s", told)[1])
+    assert 0 < step == stopped.history["step"][-1] < 40
+
+
+def test_ctrl_c_without_a_checkpoint(heat, tmp_path, monkeypatch):
+    original = Exact.run
+
+    def interrupted(self, system, run):
+        status = Status(True, "interrupted", interrupted=True)
+        return dataclasses.replace(original(self, system, run), status=status)
+
+    monkeypatch.setattr(Exact, "run", interrupted)
+    options = ("solve", heat, "--method", "exact", "--quiet")
+    assert "nothing was kept; with --out FILE" in run(*options, code=130).stderr
+    told = run(*options, "--out", tmp_path / "a.h5", code=130).stderr
+    assert "Exact keeps no state to resume from" in told
+
+
+def test_quiet_keeps_a_short_account(heat, tmp_path):
+    out = tmp_path / "a.h5"
+    result = run("solve", heat, "--method", "exact", "--out", out, "-q")
+    assert result.stdout.startswith("heat by Exact: ") and result.stderr == ""
+    assert "u: estimated relative L2 error" in result.stdout
+    assert f"written to {out}" in result.stdout and "residual" not in result.stdout
+
+
+def test_version_and_help(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    assert re.fullmatch(r"pinnkit \d+\.\d+\.\d+\n", run("--version").stdout)
+    text = {name: run(name, "--help").stdout for name in ("solve", "compare", "reference", "study")}
+    for name, part in [
+        ("solve", "* FILE <path>"),
+        ("solve", "experts (class LeastSquares)"),
+        ("solve", "may be given several times"),
+        ("solve", "needs the same --out"),
+        ("compare", "* RUN <path>"),
+        ("compare", "usol=u if the file calls the field u 'usol'"),
+        ("compare", "'usol[x,t]=u'"),
+        ("reference", "classes Lines, Steady, Eigen and Exact"),
+        ("study", "runs/NAME"),
+        ("study", "--retry-failed"),
+    ]:
+        words = " ".join(text[name].replace("│", " ").split())
+        assert part.strip() in words, (part, words)
 
 
 def test_eigenvalues_are_told(tmp_path):
@@ -225,7 +289,8 @@ def test_bad_options_are_refused_before_solving(heat, options, message, monkeypa
 def test_bad_files(tmp_path, heat):
     assert "does not exist" in refused("show", tmp_path / "none.py")
     (tmp_path / "broken.py").write_text("problem = 1 / 0\n")
-    assert "does not run (ZeroDivisionError" in refused("show", tmp_path / "broken.py")
+    told = refused("show", tmp_path / "broken.py")
+    assert "does not run (ZeroDivisionError: division by zero), line 1: problem = 1 / 0." in told
     (tmp_path / "empty.py").write_text("")
     assert "defines no `problem`" in refused("solve", tmp_path / "empty.py")
     with h5py.File(tmp_path / "other.h5", "w") as file:
@@ -244,7 +309,14 @@ def test_study(heat, tmp_path, monkeypatch):
     )
     facts = json.loads(run("study", tmp_path / "study.py", "--json").stdout)
     assert [case["k"] for case in facts["cases"]] == [0.1, 0.2]
-    assert "done" in run("study", tmp_path / "study.py").stdout
+    assert {"method", "precision", "reason"} & set(facts["cases"][0])
+    lines = run("study", tmp_path / "study.py").stdout.splitlines()
+    assert lines[0].split() == ["k", "status", "wall_s", "estimate_u"] and len(lines) == 4
+    assert lines[1].split()[:2] == ["0.1", "done"] and max(map(len, lines[:3])) < 60
+    assert "table are in runs/s." in lines[3] and "--retry-failed" in lines[3]
+    (tmp_path / "broken.py").write_text("import sympy\n\nstudy = Study('s')\n")
+    told = refused("study", tmp_path / "broken.py")
+    assert "Study file" in told and "line 3: study = Study('s')" in told
     assert "does not exist" in refused("study", tmp_path / "none.py")
 
 

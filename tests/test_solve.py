@@ -13,6 +13,7 @@ from pinnkit.errors import MethodError, OptionError
 from pinnkit.methods.base import Method
 from pinnkit.methods.choose import candidates
 from pinnkit.solution import Pointwise, Solution, Status
+from pinnkit.study import Case
 
 PROBLEMS = Path(__file__).resolve().parents[1] / "problems"
 DEFAULTS = {
@@ -78,6 +79,16 @@ def test_bad_options():
         pk.solve(problem, Fixed(), precision="half")
     with pytest.raises(MethodError, match="Eigen cannot solve 'heat1d'.*Choose another"):
         pk.solve(problem, pk.Eigen())
+
+
+def test_what_is_no_method_is_refused_with_what_is():
+    problem = pk.load(PROBLEMS / "heat1d.py")
+    with pytest.raises(OptionError, match=r"method='pinn' is no method.*pk.LeastSquares\(\), pk.P"):
+        pk.solve(problem, "pinn")
+    with pytest.raises(OptionError, match=r"method=PINN is a class. Give an instance: PINN\(\)"):
+        pk.solve(problem, pk.PINN)
+    with pytest.raises(OptionError, match=r"method=3 is no method"):
+        Case(problem, 3)
 
 
 def test_equal_keys_give_equal_solutions():

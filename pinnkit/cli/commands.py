@@ -3,14 +3,17 @@
 Exit status: 0 success, 1 the solver failed, 2 bad input, 130 interrupted (work is kept).
 """
 
+import contextlib
 import functools
+import importlib.metadata
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pinnkit.cli.account import note, tell, tell_checkpoint, tell_how_to_go_on
 from pinnkit.cli.options import (
     check_output,
     check_precision,
@@ -20,7 +23,7 @@ from pinnkit.cli.options import (
     parse_budget,
     parse_parameters,
 )
-from pinnkit.errors import MethodError, OptionError, PinnkitError, SpecError
+from pinnkit.errors import MethodError, OptionError, PinnkitError
 
 if TYPE_CHECKING:
     from pinnkit.methods.base import Method
@@ -38,6 +41,7 @@ METHODS = {
     "steady": ("steady", "Steady"),
     "exact": ("exact", "Exact"),
 }
+_CHOICES = ", ".join(f"{name} (class {cls})" for name, (_, cls) in METHODS.items())
 
 app = typer.Typer(
     name="pinnkit",
@@ -47,19 +51,46 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-File = Annotated[Path, typer.Argument(help="Problem file that defines `problem`.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="Parameter, such as nu=0.005.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="Problem file that defines `problem`.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Parameter, such as nu=0.005; may be given several times."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; a short account.")]
 Map = Annotated[
     list[str] | None,
-    typer.Option("--map", help="FILE=PROBLEM names: usol=u, U_x=u, 'u[x,y]=u', or 0.5=x."),
+    typer.Option(
+        "--map",
+        help="Name in REFERENCE = name in the problem: usol=u if the file calls the field u "
+        "'usol'. Also U_x=u for a part of a vector, 'usol\\[x,t]=u' to state the order of an "
+        "array's dimensions, 0.5=x for a coordinate that the file leaves out. May be given "
+        "several times.",
+    ),
 ]
 
 
 def main() -> None:
     """Run the command line; this is the entry point `pinnkit`."""
     app()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pinnkit {importlib.metadata.version('pinnkit')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Options before any command; `--version` ends the program by itself."""
 
 
 def _tidy(command: Callable[..., None]) -> Callable[..., None]:
@@ -74,14 +105,14 @@ def _tidy(command: Callable[..., None]) -> Callable[..., None]:
         except PinnkitError as error:
             _complain(error, BAD_INPUT)
         except KeyboardInterrupt:
-            typer.echo("pinnkit: interrupted", err=True)
+            note("interrupted")
             raise typer.Exit(INTERRUPTED) from None
 
     return wrapped
 
 
 def _complain(error: Exception, status: int) -> None:
-    typer.echo(f"pinnkit: {' '.join(str(error).split())}", err=True)
+    note(" ".join(str(error).split()))
     raise typer.Exit(status) from None
 
 
@@ -90,20 +121,29 @@ def _complain(error: Exception, status: int) -> None:
 def solve(
     file: File,
     set_: Set = None,
-    method: Annotated[str | None, typer.Option(help=f"One of {', '.join(METHODS)}.")] = None,
+    method: Annotated[str | None, typer.Option(help=f"One of {_CHOICES}.")] = None,
     budget: Annotated[str | None, typer.Option(help="Wall time: 120s, 2m, 1h.")] = None,
     precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Run file .h5, or values: .vtu .vtk .pvd .nc .npz .csv.")
+        Path | None,
+        typer.Option(
+            help="Run file .h5, or values: .nc .npz .csv, .pvd (all times), .vtu .vtk (last time)."
+        ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue a run that was interrupted or had a budget.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Continue a run that was interrupted or had a budget; needs the same --out.",
+        ),
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Solve the problem of FILE, by default with a method chosen from its traits."""
+    from pinnkit.training.checkpoint import place as stopped_at
+
     seconds = None if budget is None else parse_budget(budget)
     check_seed(seed)
     check_precision(precision)
@@ -116,20 +156,29 @@ def solve(
         checkpoint.unlink(missing_ok=True)
     options: dict[str, Any] = {"key": seed, "seconds": seconds, "precision": precision}
     silent = as_json or quiet
-    solution = _run(problem, chosen, silent, checkpoint=checkpoint, **options)
+    if checkpoint is not None and resume and not silent:
+        note(f"resuming at {stopped_at(checkpoint)}")
+    with _checkpoint_told(checkpoint):
+        solution = _run(problem, chosen, silent, checkpoint=checkpoint, **options)
     if out is not None:
         _write(solution, out)
     if checkpoint is not None and seconds is None and not solution.status.interrupted:
         checkpoint.unlink(missing_ok=True)
-    _tell(solution, out, as_json, quiet)
+    tell(solution, out, as_json, quiet)
+    tell_how_to_go_on(solution, out, checkpoint)
     _finish(solution)
 
 
 @app.command()
 @_tidy
 def compare(
-    run: Annotated[Path, typer.Argument(help="Run file written by `pinnkit solve --out`.")],
-    reference: Annotated[Path, typer.Argument(help="Run file, data file or OpenFOAM case.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Run file written by `pinnkit solve --out`.")
+    ],
+    reference: Annotated[
+        Path,
+        typer.Argument(metavar="REFERENCE", help="Run file, data file or OpenFOAM case."),
+    ],
     map_: Map = None,
     time: Annotated[float | None, typer.Option(help="Compare at this stored time only.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Figure: .png .pdf .svg.")] = None,
@@ -159,9 +208,10 @@ def reference(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Solve the problem of FILE by the classical method and write values on a grid.
+    """Solve the problem of FILE by a classical method and write values on a grid.
 
-    The file carries the method's own error estimate.
+    The method is the first that applies of the classes Lines, Steady, Eigen and Exact. The file
+    carries its own error estimate.
     """
     from pinnkit.reference import WRITABLE
 
@@ -170,7 +220,7 @@ def reference(
     solution = _run(problem, _classical(problem), as_json or quiet)
     if solution.status.ok:
         solution.export(out, resolution=resolution)
-    _tell(solution, out if solution.status.ok else None, as_json, quiet)
+    tell(solution, out if solution.status.ok else None, as_json, quiet)
     _finish(solution)
 
 
@@ -188,14 +238,21 @@ def show(file: File, set_: Set = None, as_json: Json = False) -> None:
 @app.command()
 @_tidy
 def study(
-    file: Annotated[Path, typer.Argument(help="File that defines `study`.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File that defines `study`.")],
     workers: Annotated[int | None, typer.Option(help="Processes; 1 by default.")] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Dask scheduler instead, such as tcp://host:8786.")
     ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run the cases again that have failed.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Run what is not done yet of the study in FILE, and print its table."""
+    """Run what is not done yet of the study in FILE, and print its table.
+
+    Results stand in the study's folder, `runs/NAME` by default: a run file per case, and all
+    columns in table.csv and table.parquet. The same command again runs interrupted cases.
+    """
     from pinnkit.interrupt import on_interrupt
     from pinnkit.study import check_scheduler, load_study
 
@@ -206,33 +263,50 @@ def study(
     if interrupted():
         raise KeyboardInterrupt
 
-    def tell(case: Any, record: Any) -> None:
+    def hear(case: Any, record: Any) -> None:
         labels = ", ".join(f"{k} {v}" for k, v in case.columns.items() if k != "problem")
         typer.echo(f"{record['status']}: {labels}: {record['reason']}", err=True)
 
-    listener = (lambda *_: None) if as_json else tell
-    table = loaded.run(workers=workers, scheduler=scheduler, on_case=listener)
+    try:
+        table = loaded.run(
+            workers=workers,
+            scheduler=scheduler,
+            on_case=(lambda *_: None) if as_json else hear,
+            retry_failed=retry_failed,
+        )
+    except KeyboardInterrupt:
+        note(f"the same command carries on; finished cases are in {loaded.path}")
+        raise
     if as_json:
         rows = json.loads(table.to_json(orient="records") or "[]")
         typer.echo(json.dumps({"study": loaded.name, "folder": str(loaded.path), "cases": rows}))
     else:
-        typer.echo(table.to_string(index=False))
+        numbers = "{:.3g}".format
+        typer.echo(loaded.overview().to_string(index=False, float_format=numbers, na_rep="-"))
+        typer.echo(
+            f"Run files and the whole table are in {loaded.path}. The same command runs what was "
+            "interrupted, --retry-failed also what failed."
+        )
     if "status" in table and "failed" in set(table["status"]):
         raise typer.Exit(FAILED)
+
+
+@contextlib.contextmanager
+def _checkpoint_told(checkpoint: Path | None) -> Iterator[None]:
+    """Name the checkpoint also where Ctrl-C leaves no solution."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if checkpoint is not None and checkpoint.exists():
+            tell_checkpoint(checkpoint)
+        raise
 
 
 def _load(file: Path, texts: list[str] | None) -> "Problem":
     parameters = parse_parameters(texts)
     from pinnkit.spec.load import load
 
-    try:
-        return load(file, **parameters)
-    except PinnkitError:
-        raise
-    except Exception as error:  # the file is the user's own code and may raise anything
-        raise SpecError(
-            f"Problem file '{file}' does not run ({type(error).__name__}: {error}). Mend the file."
-        ) from error
+    return load(file, **parameters)
 
 
 def _method(name: str, problem: "Problem") -> "Method":
@@ -284,62 +358,11 @@ def _run(problem: "Problem", method: "Method | None", silent: bool, **options: A
         return solve_problem(problem, method, report=report, **options)
 
 
-def _tell(solution: "Solution", out: Path | None, as_json: bool, quiet: bool) -> None:
-    if not as_json and quiet:
-        return
-    residuals = _residuals(solution)
-    if as_json:
-        typer.echo(json.dumps(_facts(solution, residuals, out), allow_nan=False))
-        return
-    typer.echo(str(solution))
-    for name, value in solution.eigenvalues.items():
-        typer.echo(f"  {name} = {value:.12g}")
-    for name, value in residuals.items():
-        typer.echo(f"  residual {name}: rms {value:.1e}")
-    if out is not None:
-        typer.echo(f"  written to {out}")
-
-
-def _facts(solution: "Solution", residuals: dict[str, float], out: Path | None) -> dict[str, Any]:
-    status = "ok" if solution.status.ok else "failed"
-    levels = solution.eigenvalues
-    return {
-        "status": "interrupted" if solution.status.interrupted else status,
-        "reason": solution.status.reason,
-        "wall_s": float(solution.stats["wall_s"]),
-        "method": solution.method,
-        "residuals": residuals,
-        "error_estimate": _plain(solution.error_estimate),
-        "out": None if out is None else str(out),
-        **({"eigenvalues": levels} if levels else {}),
-    }
-
-
-def _plain(estimate: Any) -> dict[str, float] | None:
-    import math
-
-    known = {k: float(v) for k, v in (estimate or {}).items() if math.isfinite(v)}
-    return known or None
-
-
-def _residuals(solution: "Solution") -> dict[str, float]:
-    """Those that the method measured itself, else measured now; none for a useless solution."""
-    prefix = "held-out rms "
-    own = {k.removeprefix(prefix): v for k, v in solution.stats.items() if k.startswith(prefix)}
-    if own:
-        return _plain(own) or {}
-    if not solution.status.ok:
-        return {}
-    from pinnkit.report.residuals import residual_rms
-
-    return residual_rms(solution)
-
-
 def _finish(solution: "Solution") -> None:
     if solution.status.interrupted:
         raise typer.Exit(INTERRUPTED)
     if not solution.status.ok:
-        typer.echo(f"pinnkit: the solver failed: {solution.status.reason}", err=True)
+        note(f"the solver failed: {solution.status.reason}")
         raise typer.Exit(FAILED)
 
 

@@ -47,7 +47,10 @@ def checkpoint_path(out: Path | None, resume: bool) -> Path | None:
     path = None if out is None else out.with_suffix(".checkpoint.h5")
     if resume and (path is None or not path.exists()):
         where = "--out is not given" if path is None else f"'{path}' does not exist"
-        raise OptionError(f"--resume: there is nothing to resume, {where}. Leave --resume out.")
+        raise OptionError(
+            f"--resume: there is nothing to resume, {where}. "
+            "Give the --out of the run to be continued, or leave --resume out."
+        )
     return path
 
 

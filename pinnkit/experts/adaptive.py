@@ -27,6 +27,8 @@ MOST_TRIES = 24
 PROFILE_SHARE = 0.3
 SLAB_SHARE = 0.3
 NEARLY = 1e-2
+SETTLING, MOST_LEFT = 20, 1000
+"""After so many slabs, no more than so many of the present length may be left."""
 MOST_TAKEN = 6
 """Slabs at the first instant that may be taken unresolved."""
 
@@ -111,6 +113,8 @@ class Adaptive:
             rough = len(slabs) if asked > self.tolerance else rough
             now = float(slab.boxes.upper[:, self.time].max())
             self.report(len(slabs), now, slab.held)
+            if len(slabs) >= SETTLING and high - now > MOST_LEFT * length:
+                return March(tuple(slabs), Why.SHORT)
         return March(tuple(slabs), "", rough)
 
     def _step(

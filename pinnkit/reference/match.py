@@ -84,12 +84,7 @@ def match(path: Path, parts: list[Raw], names: Names, time: float | None) -> Ref
     raw = max(parts, key=lambda part: len(_find_fields(part, names)))
     fields = _find_fields(raw, names)
     if not fields:
-        present = tuple(dict.fromkeys(n for part in parts for n in part.names()))
-        raise ReferenceFileError(
-            f"Reference file '{path}' has none of the fields {', '.join(names.fields)}. It holds "
-            f"{', '.join(present)}. Say which one is meant, for example "
-            f"{suggestion(names.fields, present)}."
-        )
+        raise _lacks_fields(path, parts, names)
     coordinates = _find_axes(path, raw, names, time)
     _check_numbers(path, {**coordinates, **fields})
     floor = {f: raw.floor.get(names.source.get(f, f)) for f in fields}
@@ -98,6 +93,21 @@ def match(path: Path, parts: list[Raw], names: Names, time: float | None) -> Ref
     if time is not None and names.time_axis is not None:
         return reference.at_time(time)
     return reference
+
+
+def _lacks_fields(path: Path, parts: list[Raw], names: Names) -> ReferenceFileError:
+    present = tuple(dict.fromkeys(n for part in parts for n in part.names()))
+    values = [n for n in present if n not in ("x", "y", "z") and ":" not in n]  # "gmsh:physical"
+    if not values and all(part.table for part in parts):
+        return ReferenceFileError(
+            f"Reference file '{path}' is a mesh without values: it holds {', '.join(present)} and "
+            f"none of the fields. Give a file with values of {', '.join(names.fields)}."
+        )
+    return ReferenceFileError(
+        f"Reference file '{path}' has none of the fields {', '.join(names.fields)}. It holds "
+        f"{', '.join(present)}. Say which one is meant, for example "
+        f"{suggestion(names.fields, present)}."
+    )
 
 
 def _eigenvalues(path: Path, raw: Raw, names: Names) -> dict[str, float]:

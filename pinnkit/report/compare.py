@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pinnkit.errors import OptionError, ReferenceFileError
+from pinnkit.errors import OptionError, PinnkitError, ReferenceFileError
 from pinnkit.reference import Reference, read
 from pinnkit.report import norms
-from pinnkit.report.sample import inside, sample, solution_name
+from pinnkit.report.sample import evaluate_at, field_names, inside, sample, solution_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,6 +34,9 @@ class Comparison:
       agreement with the reference, not accuracy.
     - `levels`: for eigenvalue problems `ours`, `theirs` and their relative difference, one row per
       level that both have; else empty.
+    - `n_points` were compared. Left out were `n_outside` of the reference's points, which lie
+      outside the domain, and those inside where the reference (`n_theirs_not_finite`) or the
+      solution (`n_ours_not_finite`) has no finite value.
     - `ours`, `theirs`: the values compared, in the layout of the reference; NaN outside.
     - `inside`: which places, given as arrays by name, lie in the domain.
     """
@@ -46,6 +49,8 @@ class Comparison:
     worst: Mapping[str, Mapping[str, float]]
     n_points: int
     n_outside: int
+    n_theirs_not_finite: int
+    n_ours_not_finite: int
     ours: Reference
     theirs: Reference
     inside: Callable[[Mapping[str, np.ndarray]], np.ndarray]
@@ -88,10 +93,18 @@ class Comparison:
         floors = [self.theirs.floor.get(str(name)) for name in self.table.index]
         numbers["reference floor"] = ["unknown" if f is None else f"{f:.1e}" for f in floors]
         numbers["largest error at"] = [_place(self.worst[str(n)]) for n in self.table.index]
-        outside = f", {self.n_outside} points outside the domain left out" if self.n_outside else ""
-        head = f"{self.name} against {self.reference}\n{self.n_points} points{outside}"
+        head = f"{self.name} against {self.reference}\n{self.n_points} points{self._left_out()}"
         levels = f"\n{_table(self.levels)}" if len(self.levels) else ""
         return f"{head}\n{numbers.to_string()}{levels}"
+
+    def _left_out(self) -> str:
+        counts = {
+            "outside the domain": self.n_outside,
+            "where the reference is not finite": self.n_theirs_not_finite,
+            "where the solution is not finite": self.n_ours_not_finite,
+        }
+        told = [f"{count} points {where}" for where, count in counts.items() if count]
+        return f"; left out: {', '.join(told)}" if told else ""
 
 
 def compare(
@@ -111,9 +124,13 @@ def compare(
 
     For eigenvalue problems the sign of each function is matched first, as it is arbitrary.
 
-    Raises `ReferenceFileError` if the file cannot be used, or all its points lie outside.
+    Points where the reference or the solution is not finite are left out, and counted.
+
+    Raises `ReferenceFileError` if the file cannot be used, or all its points lie outside, and
+    `OptionError` if a solution has no finite values, or the two have nothing in common.
     """
-    theirs = as_reference(solution, reference, rename or {}, time, resolution)
+    other = _run_or_itself(reference)
+    theirs = as_reference(solution, other, rename or {}, time, resolution)
     names = [name for name in theirs.fields if name in field_names(solution)]
     if not names:
         raise OptionError(
@@ -125,14 +142,15 @@ def compare(
     known = np.all([np.isfinite(v) for v in values.values()], axis=0)
     mask = inside(solution, coordinates)
     if not (mask & known).any():
-        raise ReferenceFileError(_all_outside(solution, theirs, coordinates))
+        raise _nothing_to_compare(solution, other, theirs, known, mask)
     ours = _evaluate(solution, theirs, coordinates, mask & known)
-    return _comparison(solution, ours, theirs, int(np.count_nonzero(~mask & known)))
-
-
-def field_names(solution: Any) -> tuple[str, ...]:
-    """Names of the solution's components."""
-    return tuple(getattr(solution, "fields", None) or solution.problem.field_names)
+    broken = np.any([np.isnan(values) for values in ours.points()[1].values()], axis=0)
+    left_out = {
+        "n_outside": int(np.count_nonzero(~mask & known)),
+        "n_theirs_not_finite": int(np.count_nonzero(mask & ~known)),
+        "n_ours_not_finite": int(np.count_nonzero(mask & known & broken)),
+    }
+    return _comparison(solution, ours, theirs, left_out)
 
 
 def as_reference(
@@ -145,18 +163,15 @@ def as_reference(
     """Whatever was given to compare with, as a `Reference`."""
     domain = solution.problem.domain
     if isinstance(reference, str | Path):
-        loaded = _load_run(Path(reference))
-        if loaded is None:
-            return read(
-                reference,
-                axes=tuple(domain.axes),
-                fields=field_names(solution),
-                rename=rename,
-                time=time,
-                time_axis=domain.time,
-                eigenvalues=tuple(e.name for e in solution.problem.eigenvalues),
-            )
-        reference = loaded
+        return read(
+            reference,
+            axes=tuple(domain.axes),
+            fields=field_names(solution),
+            rename=rename,
+            time=time,
+            time_axis=domain.time,
+            eigenvalues=tuple(e.name for e in solution.problem.eigenvalues),
+        )
     if isinstance(reference, Reference):
         return reference if time is None else reference.at_time(time)
     other = tuple(reference.problem.domain.axes)
@@ -169,23 +184,26 @@ def as_reference(
     return sample(reference, resolution, at)
 
 
-def _load_run(path: Path) -> Any:
-    """The solution in a run file of pinnkit, or None if it is anything else."""
+def _run_or_itself(reference: Any) -> Any:
+    """The solution in a run file of pinnkit; anything else as it is."""
+    if not isinstance(reference, str | Path):
+        return reference
+    path = Path(reference)
     if path.suffix.lower() not in (".h5", ".hdf5") or not path.is_file():
-        return None
+        return reference
     from pinnkit.runfile import is_run_file, load
 
-    return load(path) if is_run_file(path) else None
+    return load(path) if is_run_file(path) else reference
 
 
 def _evaluate(
     solution: Any, theirs: Reference, coordinates: Mapping[str, np.ndarray], mask: np.ndarray
 ) -> Reference:
-    found = solution(**{a: c[mask] for a, c in coordinates.items()})
+    found = evaluate_at(solution, {a: c[mask] for a, c in coordinates.items()})
     fields = {}
     for name, reference in theirs.fields.items():
         flat = np.full(len(mask), np.nan)
-        flat[mask] = found[name]
+        flat[mask] = np.where(np.isfinite(found[name]), found[name], np.nan)
         fields[name] = flat.reshape(np.shape(reference))
     if getattr(solution.problem, "eigenvalues", ()):
         fields = {n: f * _sign(f, theirs.fields[n]) for n, f in fields.items()}
@@ -198,7 +216,9 @@ def _sign(ours: np.ndarray, theirs: np.ndarray) -> float:
     return -1.0 if np.nansum(ours * theirs) < 0 else 1.0
 
 
-def _comparison(solution: Any, ours: Reference, theirs: Reference, n_outside: int) -> Comparison:
+def _comparison(
+    solution: Any, ours: Reference, theirs: Reference, left_out: Mapping[str, int]
+) -> Comparison:
     coordinates, flat_ours = ours.points()
     _, flat_theirs = theirs.points()
     rows, worst, count = {}, {}, 0
@@ -208,18 +228,28 @@ def _comparison(solution: Any, ours: Reference, theirs: Reference, n_outside: in
         count = int(mask.sum())
         if not count:
             raise OptionError(
-                f"The solution is not finite at any point where '{name}' is compared. Solve again."
+                f"Solution '{solution_name(solution)}' has no finite values{_status(solution)} at "
+                f"the points where '{name}' is compared. Solve again, with other options."
             )
         place = int(np.argmax(np.abs(mine - other)))
         worst[name] = {a: float(c[mask][place]) for a, c in coordinates.items()}
         rows[name] = _row(mine, other, theirs.floor.get(name))
     table = pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS))
     by_time = _by_time(ours.time_axis, coordinates, flat_ours, flat_theirs)
-    name, source = solution_name(solution), theirs.source
-    contains = functools.partial(inside, solution)
     levels = _compare_levels(ours.eigenvalues, theirs.eigenvalues)
-    norms_and_places = (table, by_time, levels, worst, count, n_outside)
-    return Comparison(name, source, *norms_and_places, ours, theirs, contains)
+    return Comparison(
+        name=solution_name(solution),
+        reference=theirs.source,
+        table=table,
+        by_time=by_time,
+        levels=levels,
+        worst=worst,
+        n_points=count,
+        **left_out,
+        ours=ours,
+        theirs=theirs,
+        inside=functools.partial(inside, solution),
+    )
 
 
 def _table(levels: pd.DataFrame) -> str:
@@ -270,14 +300,34 @@ def _by_time(
     return pd.DataFrame(columns, index=pd.Index(times, name=time_axis))
 
 
-def _all_outside(solution: Any, theirs: Reference, coordinates: Mapping[str, np.ndarray]) -> str:
+def _nothing_to_compare(
+    solution: Any, other: Any, theirs: Reference, known: np.ndarray, mask: np.ndarray
+) -> PinnkitError:
+    """Why no point of the reference can be used; `other` is what was given to compare with."""
+    solved = hasattr(other, "problem")
+    kind, error = ("Solution", OptionError) if solved else ("Reference", ReferenceFileError)
+    what = f"{kind} '{theirs.source}'"
+    if not known.any():
+        mend = "Solve again, with other options" if solved else "Repair the file"
+        return error(f"{what} has no finite values{_status(other)}. {mend}.")
+    if mask.any():
+        return error(
+            f"{what} has no finite values{_status(other)} at those {np.count_nonzero(mask)} of its "
+            f"{len(mask)} points that lie in the domain. Give other points."
+        )
+    coordinates, _ = theirs.points()
     bounds = solution.problem.domain.bounds
     have = ", ".join(f"{a} {c.min():.4g}…{c.max():.4g}" for a, c in coordinates.items())
     want = ", ".join(f"{a} {low:.4g}…{high:.4g}" for a, (low, high) in bounds.items())
-    return (
-        f"Reference '{theirs.source}': all {theirs.points()[1].popitem()[1].size} points lie "
-        f"outside the domain. They span {have}; the domain is {want}. Check units and --map."
+    return error(
+        f"{what}: all {len(mask)} points lie outside the domain. They span {have}; the domain is "
+        f"{want}. Check the units, and which name stands for which coordinate."
     )
+
+
+def _status(solution: Any) -> str:
+    status = getattr(solution, "status", None)
+    return "" if status is None else f" (status: {status})"
 
 
 def _place(coordinates: Mapping[str, float]) -> str:

@@ -11,7 +11,18 @@ from pinnkit.reference import Reference
 from pinnkit.report import panels
 from pinnkit.report.compare import Comparison
 from pinnkit.report.plots import COLUMN, HEIGHT
-from pinnkit.report.style import DIFFERENCE, FIELD, LINES, figure, label, save, style
+from pinnkit.report.style import (
+    DIFFERENCE,
+    FIELD,
+    LINES,
+    bar,
+    figure,
+    headline,
+    label,
+    legend_beside,
+    save,
+    style,
+)
 
 FEW_TIMES = 8
 """Up to so many times, profiles show more than a map over space and time."""
@@ -43,7 +54,7 @@ def plot_comparison(comparison: Comparison, path: str | Path | None = None) -> F
             else:
                 _row(drawn, row, views, name)
             _titles(row, views[0], name, comparison)
-        drawn.suptitle(f"{comparison.name} against {_short(comparison.reference)}", color="0.35")
+        headline(drawn, f"{comparison.name} against {_short(comparison.reference)}")
         return save(drawn, path)
 
 
@@ -91,8 +102,8 @@ def _row(drawn: Figure, row: np.ndarray, views: list[panels.View], name: str) ->
     scales: list[dict[str, Any]] = [{"cmap": FIELD, **common}] * 2
     scales.append({"cmap": DIFFERENCE, **panels.symmetric(fields[2])})
     images = [panels.draw(a, v, name, **s) for a, v, s in zip(row, views, scales, strict=True)]
-    drawn.colorbar(images[1], ax=list(row[:2]), shrink=0.9)
-    drawn.colorbar(images[2], ax=row[2], shrink=0.9)
+    bar(drawn, images[1], list(row[:2]), shrink=0.9)
+    bar(drawn, images[2], row[2], shrink=0.9)
     row[1].set_ylabel("")
     row[2].set_ylabel("")
 
@@ -103,7 +114,7 @@ def _profile_row(row: np.ndarray, triple: tuple[Reference, ...], name: str) -> N
             (view,) = panels.views(values.at_time(float(time)))
             panels.draw(axes, view, name, color=colour, label=f"{time:.3g}")
         axes.set_ylabel(label(name))
-    row[0].legend(title=label(triple[0].time_axis or "t"), handlelength=1.2)
+    legend_beside(row[2], label(triple[0].time_axis or "t"))
     _share(row)
 
 

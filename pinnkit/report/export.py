@@ -49,16 +49,19 @@ def export(
 ) -> Path:
     """Write values on a uniform grid, or on the domain's own mesh; the kind follows the suffix.
 
-    - `.vtu`, `.vtk`: space at one `time`, by default the last; cells outside the domain left out.
-    - `.pvd`: a ParaView series of `.vtu` files beside it.
-    - `.h5`, `.nc`, `.npz`, `.csv`: all times; readable by `pinnkit.reference.read`.
+    - `.vtu`, `.vtk`: space at one `time` only, by default the last; cells outside the domain left
+      out. For all of time write `.pvd`.
+    - `.pvd`: a ParaView series, 51 `.vtu` files from the first to the last time beside it.
+    - `.h5`, `.nc`, `.npz`, `.csv`: all of time, or one `time`; readable by `reference.read`.
 
-    Raises `OptionError` for another suffix or a time outside the domain.
+    Raises `OptionError` for another suffix, a time outside the domain, and one time with `.pvd`.
     """
     path, suffix = Path(path), Path(path).suffix.lower()
     if suffix in MESH:
         _write_mesh(solution, path, resolution, _time(solution, time))
     elif suffix == ".pvd":
+        if time is not None:
+            raise OptionError(f"'{path}' takes all times. Leave time={time:g} out, or write .vtu.")
         _write_series(solution, path, resolution)
     elif suffix in WRITABLE:
         at = {} if time is None else _time(solution, time)

@@ -41,12 +41,13 @@ class LiveReport:
             self._live.update(table(progress, self.budget))
         elif time.monotonic() - self._last >= QUIET_SECONDS:
             self._last = time.monotonic()
-            self.console.print(line(progress, self.budget), highlight=False, markup=False)
+            text = line(progress, self.budget)
+            self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def line(progress: Progress, budget: float | None) -> str:
     """`ssbfgs 120/4000, 12 s of 60 s, momentum 1.2e-03, error 3.0e-04`."""
-    parts = [f"{progress.stage} {_step(progress)}", _time(progress, budget)]
+    parts = [_step(progress), _time(progress, budget)]
     parts += [f"{name} {value:.1e}" for name, value in progress.losses.items()]
     if progress.error_estimate is not None:
         parts.append(f"error {progress.error_estimate:.1e}")
@@ -58,7 +59,7 @@ def table(progress: Progress, budget: float | None) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(title=Text(f"{progress.stage} {_step(progress)}"), title_justify="left")
+    drawn = Table(title=Text(_step(progress)), title_justify="left")
     drawn.add_column("residual")
     drawn.add_column("rms", justify="right")
     for name, value in progress.losses.items():
@@ -70,7 +71,11 @@ def table(progress: Progress, budget: float | None) -> "Table":
 
 
 def _step(progress: Progress) -> str:
-    return f"{progress.step}" + (f"/{progress.of}" if progress.of else "")
+    """`ssbfgs 120/4000`; where the end is unknown `…, t = 0.5, slab 5` or `refinement, step 3`."""
+    if progress.of:
+        return f"{progress.stage} {progress.step}/{progress.of}"
+    counted = "slab" if ", t = " in progress.stage else "step"
+    return f"{progress.stage}, {counted} {progress.step}"
 
 
 def _time(progress: Progress, budget: float | None) -> str:

@@ -11,7 +11,7 @@ from pinnkit.errors import OptionError
 from pinnkit.reference import Reference
 from pinnkit.report import panels
 from pinnkit.report.sample import sample
-from pinnkit.report.style import FIELD, figure, label, save, style
+from pinnkit.report.style import FIELD, bar, figure, headline, label, legend_beside, save, style
 
 COLUMN, HEIGHT = 3.3, 2.7
 
@@ -42,7 +42,7 @@ def plot(
         )
     with style():
         drawn = _rows(values, names, times)
-        drawn.suptitle(values.source, fontsize=9, color="0.35")
+        headline(drawn, values.source)
         return save(drawn, path)
 
 
@@ -79,7 +79,7 @@ def _one_row(view: panels.View, names: list[str]) -> Figure:
     for axes, name in zip(_grid(drawn, 1, len(names))[0], names, strict=True):
         image = panels.draw(axes, view, name, cmap=FIELD)
         axes.set_title(", ".join(filter(None, [label(name), view.title()])))
-        drawn.colorbar(image, ax=axes, shrink=0.8)
+        bar(drawn, image, axes, shrink=0.8)
     return drawn
 
 
@@ -94,7 +94,7 @@ def _maps(seen: list[panels.View], names: list[str]) -> Figure:
         ]
         for axes, view in zip(row, seen, strict=True):
             axes.set_title(f"{label(name)}, {view.title()}")
-        drawn.colorbar(images[-1], ax=list(row), shrink=0.8)
+        bar(drawn, images[-1], list(row), shrink=0.8)
     return drawn
 
 
@@ -116,7 +116,7 @@ def _map_and_profiles(
     chosen = panels.nearest(stored, times or np.linspace(stored[0], stored[-1], 5).tolist())
     for (left, right), name in zip(_grid(drawn, len(names), 2), names, strict=True):
         image = panels.draw(left, view, name, cmap=FIELD)
-        drawn.colorbar(image, ax=left).ax.set_title(label(name))
+        bar(drawn, image, left).set_title(label(name))
         profiles(right, values, name, chosen)
     return drawn
 
@@ -130,5 +130,5 @@ def profiles(axes: Any, values: Reference, name: str, times: Sequence[float]) ->
         (view,) = panels.views(values.at_time(time))
         panels.draw(axes, view, name, color=colour, label=f"{time:.3g}")
     axes.set_ylabel(label(name))
-    axes.legend(title=label(values.time_axis or "t"), handlelength=1.2)
+    legend_beside(axes, label(values.time_axis or "t"))
     axes.margins(x=0)

@@ -78,15 +78,27 @@ def inside(solution: Any, coordinates: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.asarray(domain.contains(points, TOLERANCE))
 
 
+def evaluate_at(solution: Any, coordinates: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Values at points (N,) that are known to lie in the domain."""
+    points = np.stack([coordinates[a] for a in solution.problem.domain.axes], axis=1)
+    values = solution.at_points(points)
+    return {name: values[:, i] for i, name in enumerate(field_names(solution))}
+
+
 def evaluate_inside(solution: Any, coordinates: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Values at points (N,); NaN outside the domain, where a solution means nothing."""
     mask = inside(solution, coordinates)
-    values = solution(**{a: c[mask] for a, c in coordinates.items()}) if mask.any() else {}
-    result = {}
-    for name, array in values.items():
-        result[name] = np.full(len(mask), np.nan)
-        result[name][mask] = array
+    result = {name: np.full(len(mask), np.nan) for name in field_names(solution)}
+    if mask.any():
+        places = {axis: values[mask] for axis, values in coordinates.items()}
+        for name, array in evaluate_at(solution, places).items():
+            result[name][mask] = array
     return result
+
+
+def field_names(solution: Any) -> tuple[str, ...]:
+    """Names of the solution's components."""
+    return tuple(getattr(solution, "fields", None) or solution.problem.field_names)
 
 
 def solution_name(solution: Any) -> str:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pinnkit.files import atomic
 
@@ -56,6 +58,26 @@ def save(drawn: Figure, path: str | Path | None) -> Figure:
         with atomic(path) as temporary:
             drawn.savefig(temporary, dpi=160, bbox_inches="tight", pad_inches=0.05)
     return drawn
+
+
+def headline(drawn: Figure, text: str) -> None:
+    """A title of the whole figure, in the middle of its panels without their colour bars."""
+    title = drawn.suptitle(text, fontsize=9, color="0.35")
+    drawn.draw_without_rendering()  # only now the layout knows where the panels stand
+    places = [a.get_position() for a in drawn.axes if a.get_label() != "<colorbar>"]
+    title.set_x((min(p.x0 for p in places) + max(p.x1 for p in places)) / 2)
+
+
+def bar(drawn: Figure, image: Any, axes: Any, shrink: float = 1.0) -> Axes:
+    """A colour bar of at least three numbers beside `axes`."""
+    ticks = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3)
+    return drawn.colorbar(image, ax=axes, shrink=shrink, ticks=ticks).ax
+
+
+def legend_beside(axes: Axes, title: str) -> None:
+    """A legend to the right of the axes, where no curve can run through it."""
+    place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+    axes.legend(title=title, handlelength=1.2, borderaxespad=0.2, **place)
 
 
 def label(name: str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from pinnkit.errors import SpecError
+from pinnkit.errors import PinnkitError, SpecError
 from pinnkit.spec.problem import Problem
 
 
@@ -21,13 +23,17 @@ def load(path: str | Path, **parameters: Any) -> Problem:
     Raises `SpecError` if the file is missing, fails, or defines no problem.
     """
     path = Path(path)
-    if not path.is_file():
-        raise SpecError(f"Problem file '{path}' does not exist. Check the path.")
-    problem, doc = _execute(path)
+    module = execute(path, "Problem")
+    problem, doc = getattr(module, "problem", None), (module.__doc__ or "").strip()
     if callable(problem):
         names = problem.__code__.co_varnames[: problem.__code__.co_argcount]
         own = {k: parameters.pop(k) for k in names if k in parameters}
-        problem = problem(**own)
+        try:
+            problem = problem(**own)
+        except PinnkitError:
+            raise
+        except Exception as error:
+            raise _broken("Problem", path, error) from error
     if not isinstance(problem, Problem):
         raise SpecError(
             f"Problem file '{path}' defines no `problem`. "
@@ -38,17 +44,47 @@ def load(path: str | Path, **parameters: Any) -> Problem:
     return problem.replace(parameters=parameters) if parameters else problem
 
 
-def _execute(path: Path) -> tuple[Any, str]:
-    name = f"_pinnkit_problem_{path.stem}"
+def execute(path: Path, kind: str) -> ModuleType:
+    """Run a Python file; `kind` is what messages call it, such as "Problem".
+
+    Errors that pinnkit raises on purpose pass through. Raises `SpecError` if the file is missing,
+    or raises anything else: with the line at fault.
+    """
+    if not path.is_file():
+        raise SpecError(f"{kind} file '{path}' does not exist. Check the path.")
+    name = f"_pinnkit_{kind.lower()}_{path.stem}"
     specification = importlib.util.spec_from_file_location(name, path)
     if specification is None or specification.loader is None:
-        raise SpecError(f"Problem file '{path}' is not a Python file. Give a file ending in .py.")
+        raise SpecError(f"{kind} file '{path}' is not a Python file. Give a file ending in .py.")
     module = importlib.util.module_from_spec(specification)
     sys.modules[name] = module
     try:
         specification.loader.exec_module(module)
-    except (SyntaxError, ImportError, NameError, AttributeError) as error:
-        raise SpecError(f"Problem file '{path}' does not run: {error}. Mend the file.") from error
+    except PinnkitError:
+        raise
+    except Exception as error:  # the user's own code may raise anything
+        raise _broken(kind, path, error) from error
     finally:
         sys.modules.pop(name, None)
-    return getattr(module, "problem", None), (module.__doc__ or "").strip()
+    return module
+
+
+def _broken(kind: str, path: Path, error: Exception) -> SpecError:
+    line = _line(path, error)
+    what = error.msg if isinstance(error, SyntaxError) else error
+    return SpecError(
+        f"{kind} file '{path}' does not run ({type(error).__name__}: {what}){line}. Mend the file."
+    )
+
+
+def _line(path: Path, error: Exception) -> str:
+    """The last line of the file that took part in the error, with its number."""
+    own = path.absolute()
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [(f.lineno, f.line) for f in frames if Path(f.filename) == own]
+    if isinstance(error, SyntaxError) and Path(error.filename or "") == own:
+        places = [(error.lineno, error.text)]
+    if not places:
+        return ""
+    number, text = places[-1]
+    return f", line {number}: {(text or '').strip()}"

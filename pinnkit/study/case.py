@@ -15,6 +15,7 @@ import numpy as np
 from pinnkit.compile import compile_problem
 from pinnkit.errors import OptionError
 from pinnkit.methods.base import Method
+from pinnkit.solve import check_method
 from pinnkit.spec.problem import Problem
 
 
@@ -42,6 +43,8 @@ class Case:
     """What `solve` is given. `labels` are the columns by which people tell cases apart.
 
     `method` None means the default for the problem.
+
+    Raises `OptionError` if `method` is no method.
     """
 
     problem: Problem
@@ -50,6 +53,9 @@ class Case:
     seconds: float | None = None
     precision: str = "float64"
     labels: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_method(self.method)
 
     @functools.cached_property
     def digest(self) -> str:

@@ -6,7 +6,6 @@ import collections
 import contextlib
 import dataclasses
 import functools
-import importlib.util
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
@@ -19,6 +18,7 @@ from pinnkit import files
 from pinnkit.errors import MethodError, OptionError, SpecError
 from pinnkit.interrupt import on_interrupt
 from pinnkit.solution import Solution
+from pinnkit.spec.load import execute
 from pinnkit.study.case import Case
 from pinnkit.study.pools import Cluster, Pool, Processes
 from pinnkit.study.work import FAILED, INTERRUPTED, Outcome, Reference, work
@@ -114,6 +114,19 @@ class Study:
         """One row per case with a record: identity, status, time, residuals, errors."""
         rows = [{**c.columns, **r} for c in self.cases if (r := self.record(c)) is not None]
         return pd.DataFrame(rows)
+
+    def overview(self) -> pd.DataFrame:
+        """The table for people: what tells the cases apart, status, time, estimates, errors."""
+        table = self.table()
+        names = dict.fromkeys(name for case in self.cases for name in case.columns)
+        present = [name for name in names if name in table]
+        differ = [name for name in present if len(set(map(str, table[name]))) > 1]
+        results = [
+            name
+            for name in table
+            if name in ("status", "wall_s") or str(name).startswith(("estimate_", "rel_l2_"))
+        ]
+        return table.filter(items=[*(differ or present), *results])
 
     def write_table(self) -> pd.DataFrame:
         """Write `table.csv` and `table.parquet` and return the table."""
@@ -243,16 +256,10 @@ def _case_of(source: Path, digest: str) -> Case:
 def load_study(path: str | Path) -> Study:
     """The `study` of a Python file, which is run: load only files that you trust.
 
-    Raises `SpecError` if the file is missing or defines no study.
+    Raises `SpecError` if the file is missing, fails, or defines no study.
     """
     path = Path(path)
-    if not path.is_file():
-        raise SpecError(f"Study file '{path}' does not exist. Check the path.")
-    specification = importlib.util.spec_from_file_location(f"_pinnkit_study_{path.stem}", path)
-    if specification is None or specification.loader is None:
-        raise SpecError(f"Study file '{path}' is not a Python file. Give a file ending in .py.")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
+    module = execute(path, "Study")
     study = getattr(module, "study", None)
     if not isinstance(study, Study):
         raise SpecError(

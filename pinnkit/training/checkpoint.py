@@ -46,6 +46,17 @@ def facts(path: Path, fingerprint: str) -> dict[str, Any]:
         return json.loads(str(file.attrs["facts"]))
 
 
+def place(path: Path) -> str:
+    """Where the run in a checkpoint stopped: `step 1240 of stage 1, after 12 s`.
+
+    Raises `RunFileError` if the file is truncated or is no checkpoint.
+    """
+    with _open(path) as file:
+        notes = json.loads(str(file.attrs["facts"]))
+    step, stage = notes.get("step", notes["recorded"]), notes["index"] + 1
+    return f"step {step} of stage {stage}, after {notes['elapsed']:.0f} s"
+
+
 def load(path: Path, template: Any) -> Any:
     """The stored arrays in the structure of `template` (arrays or shape structs).
 

@@ -197,6 +197,7 @@ class _Fit:
         """Write everything needed to go on."""
         notes = {
             "index": self.index,
+            "step": int(self.carry.step),
             "rows": self.rows,
             "elapsed": self.elapsed(),
             "recorded": self.recorded,

@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from pinnkit.solution import Status
+
 
 @dataclass(frozen=True)
 class Stand:
@@ -17,6 +19,7 @@ class Stand:
     history: Mapping[str, np.ndarray] = field(default_factory=dict)
     eigenvalues: Mapping[str, float] = field(default_factory=dict)
     method: str = "Stand"
+    status: Status = Status(True, "in closed form")
 
     @property
     def fields(self):
@@ -32,8 +35,10 @@ class Stand:
             eigenvalues=[SimpleNamespace(name=n) for n in names],
         )
 
-    def __call__(self, **coordinates):
-        return {name: formula(**coordinates) for name, formula in self.formulas.items()}
+    def at_points(self, points):
+        places = dict(zip(self.domain.axes, points.T, strict=True))
+        columns = [f(**places) for f in self.formulas.values()]
+        return np.stack([np.broadcast_to(c, len(points)) for c in columns], axis=1)
 
 
 def decay(t, x):

@@ -13,6 +13,7 @@ from pinnkit.geometry import Box
 from pinnkit.reference import Reference, write_grid
 from pinnkit.report import compare, norms
 from pinnkit.report.sample import sample
+from pinnkit.solution import Status
 
 T, X = np.linspace(0, 1, 6), np.linspace(-1, 1, 41)
 
@@ -126,9 +127,34 @@ def test_nothing_in_common(heat, flow):
 
 
 def test_a_solution_that_is_not_finite(heat):
-    broken = Stand(heat.domain, {"u": lambda t, x: np.full_like(x, np.nan)})
-    with pytest.raises(OptionError, match="not finite at any point"):
+    formulas = {"u": lambda t, x: np.full_like(x, np.nan)}
+    broken = Stand(heat.domain, formulas, status=Status(False, "diverged"))
+    told = r"Solution 'Stand of formula' has no finite values \(status: diverged\).*Solve again"
+    with pytest.raises(OptionError, match=told) as ours:
         compare(broken, grid_reference())
+    with pytest.raises(OptionError, match=told) as theirs:
+        compare(heat, broken)
+    for error in (ours, theirs):
+        assert "outside" not in str(error.value) and "file" not in str(error.value)
+        assert "--" not in str(error.value)
+    nothing = Reference("r", ("t", "x"), {"t": T, "x": X}, {"u": np.full((6, 41), np.nan)}, "grid")
+    with pytest.raises(ReferenceFileError, match="Reference 'r' has no finite values. Repair"):
+        compare(heat, nothing)
+
+
+def test_what_is_not_finite_is_counted_apart_from_what_lies_outside(heat):
+    """Theirs at the first time, ours where x > 0.5; two times lie outside."""
+    theirs = grid_reference(times=np.linspace(0, 2, 5))
+    theirs.fields["u"][0] = np.inf
+    ours = Stand(heat.domain, {"u": lambda t, x: np.where(x > 0.5, np.nan, decay(t, x))})
+    result = compare(ours, theirs)
+    beyond = int((X > 0.5).sum())
+    counts = (result.n_outside, result.n_theirs_not_finite, result.n_ours_not_finite)
+    assert counts == (82, 41, 2 * beyond) and result.n_points == 82 - 2 * beyond
+    for part in ("82 points outside the domain", "41 points where the reference is not finite"):
+        assert part in str(result)
+    assert f"{2 * beyond} points where the solution is not finite" in str(result)
+    assert result.plot()
 
 
 def test_sampling_checks_its_options(heat):

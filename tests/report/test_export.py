@@ -84,3 +84,8 @@ def test_refusals(flow, tmp_path):
     with pytest.raises(OptionError, match="Export to .vtu instead"):
         export(flow, tmp_path / "a.pvd")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_series_takes_all_times(heat, tmp_path):
+    with pytest.raises(OptionError, match=r"takes all times. Leave time=0.5 out, or write .vtu"):
+        export(heat, tmp_path / "a.pvd", time=0.5)

@@ -57,6 +57,35 @@ def test_a_solid_shows_its_middle_plane():
     assert view.fixed == {"z": 1.0} and np.all(view.values.fields["u"] == 1)
 
 
+def beside(legend, axes, drawn):
+    """Whether the legend lies to the right of the axes, once laid out."""
+    drawn.draw_without_rendering()
+    return legend.get_window_extent().x0 >= axes.get_window_extent().x1
+
+
+def test_legends_stand_beside_the_axes(heat):
+    drawn = plot(heat, resolution=31)
+    assert beside(drawn.axes[1].get_legend(), drawn.axes[1], drawn)
+    times, x = np.array([0.0, 0.5]), np.linspace(-1, 1, 9)
+    values = {"u": decay(times[:, None], x[None, :])}
+    reference = Reference("r", ("t", "x"), {"t": times, "x": x}, values, "grid", "t")
+    drawn = compare(heat, reference).plot()
+    assert beside(drawn.axes[2].get_legend(), drawn.axes[2], drawn)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.021, 3e-9])
+def test_a_plane_has_its_title_over_the_axes_and_three_numbers_at_the_bar(scale):
+    box = Box(x=(0, 4), y=(0, 1))
+    drawn = plot(Stand(box, {"u": lambda x, y: scale * x * y + 0.37}), resolution=11)
+    axes, bar = drawn.axes
+    drawn.draw_without_rendering()
+    place = axes.get_position()
+    assert drawn.get_suptitle() == "Stand of formula"
+    assert drawn._suptitle.get_position()[0] == pytest.approx((place.x0 + place.x1) / 2, abs=0.01)
+    low, high = bar.get_ylim()
+    assert sum(low <= tick <= high for tick in bar.get_yticks()) >= 3
+
+
 def test_unknown_field(heat):
     with pytest.raises(OptionError, match="no field w. Choose from u"):
         plot(heat, fields=["w"])

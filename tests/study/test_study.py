@@ -87,6 +87,19 @@ def test_table_is_tidy_and_readable(tmp_path):
     assert len(pd.read_csv(done.path / "table.csv")) == 6
 
 
+def test_the_overview_shows_what_tells_the_cases_apart(tmp_path):
+    cases = sweep(PROBLEM, [pk.Exact(), Counting(Tape([]))], k=[1.0, 2.0])
+    done = Study("sines", cases, reference=pk.Exact(), folder=tmp_path)
+    assert {"reason", "problem", "digest", "key"} <= set(done.run())
+    shown = done.overview()
+    assert list(shown)[:4] == ["method", "k", "status", "wall_s"]
+    assert set(list(shown)[4:]) == {"estimate_u", "rel_l2_u"}
+    one = Study("sine", cases[:1], folder=tmp_path)
+    assert one.overview().empty and not len(one.overview().columns)
+    one.run()
+    assert list(one.overview())[:5] == ["problem", "method", "key", "k", "status"]
+
+
 def test_failures_are_recorded_and_not_repeated(tmp_path):
     log = []
     table = study(tmp_path, log, fails_at=(2.0,)).run()
