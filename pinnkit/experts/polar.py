@@ -18,7 +18,7 @@ from pinnkit.experts.bases import Basis, Numbers, Orders, Tensor, namespace, ten
 from pinnkit.experts.families import Chebyshev, Family, Shape, Tried, bare
 
 FIRST_DEGREE = 13
-GROWTH = 1.35
+GROWTH = 1.25
 
 
 class Polar(Basis):
@@ -115,7 +115,7 @@ class Around(Family):
     """A family of bases with functions of distance and angle around `holes` (x, y, radius).
 
     For the one expert with box `centre` +- `half`. A `Chebyshev()` of free degree is enlarged by a
-    third per step, with degrees in proportion to the root of the box's sides: what is far from
+    quarter per step, with degrees in proportion to the root of the box's sides: what is far from
     the holes is smooth along the longer side. Distances and angles get 0.55 of the smallest degree,
     divided by the root of the number of holes.
     """

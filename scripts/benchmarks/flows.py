@@ -68,6 +68,28 @@ def velocity(solution: pk.Solution, points: np.ndarray) -> np.ndarray:
 
 
 @dataclasses.dataclass(frozen=True)
+class VelocityFile:
+    """Relative L2 error of the velocities at the points of a file of others."""
+
+    path: str = "cavity/lid_driven_a4.dat"
+    floor: float = 3e-4
+
+    @property
+    def name(self) -> str:
+        return f"`{self.path}`, PINNacle"
+
+    def needs(self, folder: Path | None) -> str | None:
+        return None if folder is not None and (folder / self.path).is_file() else self.path
+
+    def __call__(self, solution: pk.Solution, folder: Path | None) -> tuple[str, float | None]:
+        assert folder is not None
+        table = np.loadtxt(folder / self.path, comments="%")
+        found, theirs = velocity(solution, table[:, :2]), table[:, 2:4]
+        u, v = np.linalg.norm(found - theirs, axis=0) / np.linalg.norm(theirs, axis=0)
+        return f"u {u:.1e}, v {v:.1e}", self.floor
+
+
+@dataclasses.dataclass(frozen=True)
 class Cylinder:
     """Relative errors of drag, lift and pressure difference of the benchmark DFG 2D-1."""
 

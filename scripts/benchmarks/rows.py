@@ -99,6 +99,9 @@ LINEAR = Section(
 )
 
 LOOSE = pk.LeastSquares(tolerance=1e-6)
+SINES = pk.LeastSquares(
+    basis=pk.Sine(features=160, scale=(3.0, 8.0)), layout=pk.Blocks(x=24), slabs=100
+)
 NONLINEAR = Section(
     "Nonlinear problems",
     "Relative L2 error per field. `Steady` and `Lines` as references share nothing with the "
@@ -120,6 +123,7 @@ NONLINEAR = Section(
         Row("ks_regular", pk.Lines(), EXPERTS),
         Row("ks_chaotic", None, LINES),
         Row("ks_chaotic", pk.Lines(), EXPERTS),
+        Row("ks_chaotic", SINES, EXPERTS, remark="24 x 100 boxes of 160 sines"),
         Row("gray_scott", None, LINES),
         Row("gray_scott", pk.Lines(), EXPERTS),
     ),
@@ -141,6 +145,7 @@ FLOWS = Section(
         Row("cavity_streamfunction", None, PROFILES[100]),
         Row("cavity_streamfunction", None, PROFILES[400], None, (("Re", 400),)),
         Row("cavity_streamfunction", None, PROFILES[1000], None, (("Re", 1000),)),
+        Row("cavity_parabolic", LOOSE, flows.VelocityFile(), remark="tolerance 1e-6"),
         Row("channel_cylinder", None, flows.Cylinder()),
     ),
 )

@@ -28,6 +28,7 @@ from oracles import (
 
 import pinnkit as pk
 from pinnkit import precision
+from pinnkit.report.forces import force
 
 pytestmark = pytest.mark.accuracy
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,3 +153,13 @@ def test_l_shape():
     assert relative(l_shape(x, y, count=50), reference) < 1e-7
     assert relative(solution(x=x, y=y)["u"], reference) < 1e-7
     assert solution(x=-0.331065, y=-0.331065)["u"] == pytest.approx(0.149412398, abs=1e-8)
+
+
+def test_forces_on_a_cylinder():
+    """DFG 2D-1: drag, lift and pressure difference of Schäfer & Turek's benchmark."""
+    solution = solve("channel_cylinder")
+    drag, lift = 2.0 * force(solution, "cylinder", 1e-3) / (0.2**2 * 0.1)
+    p = solution(x=np.array([0.15, 0.25]), y=np.array([0.2, 0.2]))["p"]
+    assert drag == pytest.approx(5.57953523, rel=1e-4)
+    assert lift == pytest.approx(0.01061895, rel=1e-2)
+    assert p[0] - p[1] == pytest.approx(0.11752017, rel=2e-4)
