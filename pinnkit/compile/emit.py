@@ -39,6 +39,7 @@ SMOOTH: dict[type, Callable] = {
     sp.asinh: jnp.arcsinh,
     sp.erf: jax.scipy.special.erf,
     sp.erfc: jax.scipy.special.erfc,
+    sp.sinc: lambda x: jnp.sinc(x / jnp.pi),
     sp.Abs: jnp.abs,
     sp.sign: jnp.sign,
     sp.floor: jnp.floor,

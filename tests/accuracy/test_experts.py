@@ -25,6 +25,7 @@ from oracles import (
     korteweg_de_vries,
     l_shape,
 )
+from scipy.special import hyp2f1
 
 import pinnkit as pk
 from pinnkit import precision
@@ -62,6 +63,7 @@ def on_grid(solution, times, x):
         ("helmholtz2d", {"a1": 10, "a2": 10}, 4e-12),
         ("poisson_nonlinear", {}, 2e-13),
         ("legendre", {}, 1e-13),
+        ("radial_cooling", {}, 1e-12),
         ("heat1d", {}, 5e-13),
         ("wave1d", {}, 5e-12),
         ("advection", {}, 3e-12),
@@ -163,3 +165,9 @@ def test_forces_on_a_cylinder():
     assert drag == pytest.approx(5.57953523, rel=1e-4)
     assert lift == pytest.approx(0.01061895, rel=1e-2)
     assert p[0] - p[1] == pytest.approx(0.11752017, rel=2e-4)
+
+
+def test_hypergeometric_function():
+    solution = solve("hypergeometric")
+    x = np.linspace(0, 0.5, 201)
+    assert np.abs(solution(x=x)["u"] - hyp2f1(1 / 3, 5 / 2, 23 / 12, x)).max() < 3e-12

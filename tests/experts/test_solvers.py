@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from pinnkit.errors import MethodError
-from pinnkit.experts import solvers
+from pinnkit.experts import iterative, solvers
 from pinnkit.experts.chain import chain_levels
+from pinnkit.experts.iterative import solve_iteratively
 from pinnkit.experts.rows import Rows, localised
 from pinnkit.experts.solvers import dense_matrix, ridge_solve, solve_blocks
 
@@ -138,3 +139,26 @@ def test_a_long_chain_costs_and_errs_like_its_links(count):
     found = np.concatenate(solve_blocks(rows, [10] * count).coefficients)
     gradient = matrix.T @ (matrix @ found - rhs)
     assert np.abs(gradient).max() < 1e-10
+
+
+@pytest.mark.parametrize("ring", [False, True])
+def test_iterations_agree_with_the_factorisation(ring):
+    sizes = [7] * 30
+    rows = strip(30, 7, ring, seed=6)
+    found = solve_iteratively(rows, sizes, solvers.pool())
+    assert found is not None
+    np.testing.assert_allclose(np.concatenate(found), dense(rows, sizes), rtol=1e-9, atol=1e-11)
+
+
+def test_iterations_that_do_not_converge_leave_it_to_the_factorisation(monkeypatch):
+    monkeypatch.setattr(solvers, "ITERATE_ABOVE", 0.0)
+    monkeypatch.setattr(solvers, "CONDENSE_ABOVE", 0.0)
+    monkeypatch.setattr(solvers, "REVEALING_LIMIT", 0)
+    rows, sizes = strip(12, 9, seed=7), [9] * 12
+    iterated = solve_blocks(rows, sizes)
+    assert iterated.solver == "condensed LSMR"
+    monkeypatch.setattr(iterative, "MOST", 1)
+    factorised = solve_blocks(rows, sizes)
+    assert factorised.solver == "condensed block-banded QR"
+    for one, other in zip(iterated.coefficients, factorised.coefficients, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-10)
