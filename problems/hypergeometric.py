@@ -5,7 +5,7 @@ u(0) = 1 the solution that stays smooth is F(a, b; c; x); its value at 1/2 is gi
 theorem for c = (a + b + 1)/2. Abramowitz and Stegun, 15.1.24 and 15.5.1.
 """
 
-from sympy import Eq, Rational, gamma, hyper, pi, sqrt
+from sympy import Eq, Rational, gamma, pi, sqrt
 
 from pinnkit import Box, Dirichlet, Equation, Problem, coordinates, field
 

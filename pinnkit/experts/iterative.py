@@ -8,6 +8,7 @@ import scipy.linalg
 import scipy.sparse
 from scipy.sparse.linalg import lsmr
 
+from pinnkit.experts.compress import triangle
 from pinnkit.experts.rows import RIDGE, Rows, split
 
 MOST = 4000
@@ -46,7 +47,7 @@ def solve_iteratively(
 
 def _factor(parts: list[np.ndarray], size: int) -> np.ndarray:
     stack = np.concatenate([*parts, RIDGE * np.eye(size)])
-    return np.linalg.qr(stack, mode="r")
+    return triangle(stack)
 
 
 def _scaled(block: np.ndarray, factor: np.ndarray) -> np.ndarray:
