@@ -72,7 +72,7 @@ def _solver(levels: Sequence[int], count: int, unknowns: int, joint: float, free
     cost, own = _chain_work(levels, unknowns, joint / count), 4.0 * count * unknowns**3
     small = total <= REVEALING_LIMIT and cost >= 0.2 * total**3
     if len(levels) <= 2 or total <= DENSE_LIMIT or small:
-        return 3.0 * total * (total + joint)
+        return 2.0 * total * (total + joint)
     if cost < CONDENSE_ABOVE * own or total <= REVEALING_LIMIT:
         return _chain(levels, unknowns, joint / count)
     settled = unknowns - free
@@ -89,7 +89,10 @@ def _chain(levels: Sequence[int], width: float, joint: float) -> float:
 
 
 def _chain_work(levels: Sequence[int], unknowns: int, joint: float) -> float:
-    """As `chain_cost`, with `joint` rows per expert."""
-    w = np.array([*levels, 0], dtype=float) * unknowns
-    rows, own, following = joint * np.asarray(levels), w[:-1], w[1:]
-    return float(np.sum(own**3 + 2.0 * rows * own**2 + 2.0 * rows * own * following))
+    """As `chain_cost`, with `joint` rows per expert, all of them between levels."""
+    experts = np.array([*levels, 0], dtype=float)
+    own, following = experts[:-1] * unknowns, experts[1:] * unknowns
+    pairs = (experts[:-1] + experts[1:]) * (experts[1:] > 0)
+    out = joint * experts.sum() * pairs / max(pairs.sum(), 1.0)
+    carried = np.minimum(np.concatenate([[0.0], out[:-1]]), own)
+    return float(np.sum(own**3 + 2.0 * (carried + out) * own**2 + 4.0 * out * own * following))
