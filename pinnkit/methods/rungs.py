@@ -23,7 +23,7 @@ from pinnkit.methods.base import Run
 from pinnkit.solution import Evaluator, Solution, Status
 
 USABLE = 1e-3
-UNBALANCED = 3e-2
+UNBALANCED = 1e-2
 """Share of its own terms by which no equation may be violated."""
 
 SAMPLES = 2048
