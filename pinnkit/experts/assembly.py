@@ -170,9 +170,10 @@ class Collocation:
     def imbalance(self, coefficients: np.ndarray) -> tuple[float, str]:
         """The largest residual of an equation, relative to its own terms, and that equation.
 
-        rms(fn) / rms(sum_T |d fn/dT T| + |rest|), over all points of the equation: of order one
-        where conditions contradict each other, however small the experts are. Terms are not
-        counted below those of a field of its magnitude that varies over the whole domain.
+        rms(s fn) / rms(s (sum_T |d fn/dT T| + |rest|)) over all points of the equation, with the
+        row scale s of each expert: of order one where conditions contradict each other, however
+        small the experts are. Terms are not counted below those of a field of its magnitude that
+        varies over the whole domain.
         """
         worst = (0.0, "")
         extent = 0.5 * (self.boxes.upper.max(axis=0) - self.boxes.lower.min(axis=0))
@@ -185,11 +186,12 @@ class Collocation:
             value, slopes = site.linearise(values, z, self.system.parameters)
             parts = [slopes[t] * values[t] for t in terms]
             whole = np.abs(value - sum(parts)) + sum(np.abs(part) for part in parts)
-            least = 0.0
+            scale, least = self._row_scale(site.points.owner, slopes), 0.0
             for t in terms:
-                size = self.magnitudes[fields.index(t.field)] * _rms(slopes[t])
+                size = self.magnitudes[fields.index(t.field)] * _rms(scale * slopes[t])
                 least += size * float(along_basis.chart_factor(extent, t.orders))
-            worst = max(worst, (_rms(value) / max(_rms(whole), 1e-3 * least), site.residual.name))
+            share = _rms(scale * value) / max(_rms(scale * whole), 1e-3 * least)
+            worst = max(worst, (share, site.residual.name))
         return worst
 
     def values(self, coefficients: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 from pinnkit.compile import Residual, System, Term
 from pinnkit.derivatives.basis import chart_factor
 from pinnkit.experts.assembly import Lineariser
+from pinnkit.experts.layout import Boxes
 from pinnkit.experts.mixture import Mixture
 from pinnkit.experts.periodic import TensorMixture
 from pinnkit.geometry import Region
@@ -29,6 +30,9 @@ def violation(
     16384 evenly spread points of each region see data that every Gauss point has missed, such as
     a source narrower than the spacing of the points; those would otherwise be solved as zero.
     Terms are not counted below those of a field of its size that varies over the whole domain.
+    A residual of order m in an expert of half width h displaces the field by h^m times itself:
+    points weigh so, or else the smallest experts at a corner where derivatives are unbounded
+    would decide alone, whatever the distance at which the solution is good.
     Equations are judged at times after `since`. A `TensorMixture`, which has no derivatives on the
     host, is asked for its values only.
     """
@@ -54,11 +58,27 @@ def violation(
                 for t in values:
                     size = sizes[system.fields.index(t.field)] * chart_factor(extent, t.orders)
                     least += size * np.abs(slopes[t])
-                squares.append(np.stack([value, np.maximum(whole, least)]) ** 2)
+                weight = _displacement(mixture, extent, residual, data)
+                squares.append((weight * np.stack([value, np.maximum(whole, least)])) ** 2)
         value, whole = np.sqrt(np.concatenate(squares, axis=1).mean(axis=1))
         if value > 0.0:
             worst = max(worst, (float(value / whole), residual.name))
     return worst
+
+
+def _displacement(
+    mixture: Mixture | TensorMixture,
+    extent: np.ndarray,
+    residual: Residual,
+    data: Mapping[str, np.ndarray],
+) -> np.ndarray:
+    """min over the terms of (h / extent)^orders at each point, h being its expert's half width."""
+    points = np.stack([data[axis] for axis in residual.plan.terms[0].axes], axis=1)
+    if isinstance(mixture, TensorMixture):
+        return np.ones(len(points))
+    boxes = Boxes(np.asarray(mixture.lower), np.asarray(mixture.upper))
+    half = boxes.half[boxes.owners(points)] / extent
+    return 1.0 / np.max([chart_factor(half, t.orders) for t in residual.plan.terms], axis=0)
 
 
 def _samples(
