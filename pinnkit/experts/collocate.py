@@ -31,6 +31,7 @@ from pinnkit.experts.collocation import (
 from pinnkit.experts.integrals import totals
 from pinnkit.experts.layout import Boxes
 from pinnkit.experts.pieces import pieces, runs
+from pinnkit.experts.points import place_key
 from pinnkit.spec.condition import Kind
 
 
@@ -163,7 +164,7 @@ def _faces(basis: Basis, pairs: Pairs, orders: Orders) -> tuple[Face, ...]:
     known: dict[bytes, np.ndarray] = {}
 
     def table(local: np.ndarray) -> np.ndarray:
-        key = local.tobytes()
+        key = place_key(local)
         if key not in known:
             known[key] = basis.features(local, orders)
         return known[key]

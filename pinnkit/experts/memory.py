@@ -14,13 +14,13 @@ from pinnkit.experts.solvers import CONDENSE_ABOVE, DENSE_LIMIT, REVEALING_LIMIT
 from pinnkit.spec.condition import Kind
 
 DOUBLE = 8.0
-ACTIVE = 6
+WAITING = 8
 """Experts whose rows are there at once."""
-ROW_COPIES = 3.0
-"""Rows of an expert as assembled, stacked, and in the factorisation."""
+ROW_COPIES = 2.0
+"""Rows of one of them, stacked and in the factorisation."""
 CHAIN_COPIES = 3.0
-FREE = 0.77
-"""Directions that an expert leaves to its neighbours, by polynomial degree and order per face."""
+FREE = 0.85
+"""Share of the harmonic polynomials that an expert's own rows leave to its neighbours."""
 
 
 def predicted_bytes(system: System, basis: Basis, boxes: Boxes) -> float:
@@ -32,25 +32,56 @@ def predicted_bytes(system: System, basis: Basis, boxes: Boxes) -> float:
     """
     count, unknowns = boxes.count, len(system.fields) * basis.size
     faces = boxes.interfaces()
-    joint, traces = _joint_rows(system, basis, Counter(face.axis for face in faces))
+    joint = _joint_rows(system, basis, Counter(face.axis for face in faces))
     own, kept, tables = _own_rows(system, basis)
-    active = min(count, ACTIVE) * own * unknowns * ROW_COPIES
+    tables += _face_rows(system, basis, 2 * (boxes.dim * count - len(faces)))
+    active = (min(count, WAITING) + ROW_COPIES) * own * unknowns
     stored = tables * basis.size + count * kept + 2.0 * joint * unknowns + count * unknowns**2
     levels = [len(w) for w in chain_levels([(f.left, f.right) for f in faces], count)]
-    solver = _solver(levels, count, unknowns, joint, FREE * traces / count)
+    free = FREE * _harmonics(system, basis)
+    solver = _solver(levels, count, unknowns, joint, min(free, unknowns))
+    if any(residual.kind is Kind.INTEGRAL for residual in system.residuals):
+        partial_sums = 2.0 * joint * unknowns + count * unknowns**2
+        solver = max(solver, partial_sums)
     return DOUBLE * (stored + max(active, solver))
 
 
-def _joint_rows(system: System, basis: Basis, faces: Counter[int]) -> tuple[float, float]:
-    """Rows between experts, and what their traces would be as polynomials."""
-    rows = traces = 0.0
+def _joint_rows(system: System, basis: Basis, faces: Counter[int]) -> float:
+    """Rows between experts."""
     edge = np.ceil(EDGE_RATIO * np.asarray(basis.nodes()))
-    degree = basis.size ** (1.0 / len(edge))
-    for axis, name in enumerate(system.axes):
-        order = sum(system.traits.order[field, name] for field in system.fields)
-        rows += faces[axis] * order * float(np.prod(np.delete(edge, axis)))
-        traces += faces[axis] * order * degree ** (len(edge) - 1)
-    return rows, traces
+    across = [np.prod(np.delete(edge, axis)) for axis in range(len(edge))]
+    return float(sum(faces[i] * order * across[i] for i, order in enumerate(_orders(system))))
+
+
+def _face_rows(system: System, basis: Basis, outer: int) -> float:
+    """Rows of the tables at `outer` faces on the boundary and at those between experts.
+
+    Experts share tables where they have the same faces on the boundary: 3^d kinds have some.
+    """
+    dim = len(system.axes)
+    rows = 0.0
+    for more in (0, 1):
+        edge = np.ceil(EDGE_RATIO * (np.asarray(basis.nodes()) + more))
+        across = [float(np.prod(np.delete(edge, axis))) for axis in range(dim)]
+        rows += min(outer, 2 * dim * 3 ** (dim - 1)) * sum(across) / dim
+        rows += sum(2.0 * order * n for order, n in zip(_orders(system), across, strict=True))
+    return rows
+
+
+def _orders(system: System) -> list[int]:
+    """Order of the system along each axis: the sum of its fields' orders."""
+    return [sum(system.traits.order[f, axis] for f in system.fields) for axis in system.axes]
+
+
+def _harmonics(system: System, basis: Basis) -> float:
+    """Polynomials of the basis' degree that satisfy an elliptic equation of the system's order.
+
+    binom(p+d-1, d-1) + binom(p+d-2, d-1) for Laplace's equation, half the order times as many.
+    """
+    dim = len(system.axes)
+    degree = basis.size ** (1.0 / dim)
+    laplace = 2.0 if dim == 1 else 2 * degree + 1 if dim == 2 else (degree + 1) ** (dim - 1)
+    return 0.5 * float(np.mean(_orders(system))) * laplace
 
 
 def _own_rows(system: System, basis: Basis) -> tuple[float, float, float]:
@@ -64,7 +95,7 @@ def _own_rows(system: System, basis: Basis) -> tuple[float, float, float]:
             rows += inside
             kept += both * (2 * len(nodes) + 2) + inside * (terms + 2)
             tables += both * terms
-    return rows, kept, tables + both
+    return rows, kept, tables + inside
 
 
 def _solver(levels: Sequence[int], count: int, unknowns: int, joint: float, free: float) -> float:

@@ -10,6 +10,7 @@ from pinnkit.derivatives import basis as along_basis
 from pinnkit.experts.bases import Basis, Orders
 from pinnkit.experts.collocation import Points
 from pinnkit.experts.layout import Boxes
+from pinnkit.experts.points import place_key
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def pieces(basis: Basis, points: Points, terms: Iterable[Term]) -> tuple[Piece, 
     found, terms = [], tuple(terms)
     for where in runs(points.owner):
         local = points.local[where]
-        key = local.tobytes()
+        key = place_key(local)
         if key not in known:
             known[key] = along_basis.tabulate(basis, local, terms)
         found.append(Piece(int(points.owner[where.start]), where, known[key]))

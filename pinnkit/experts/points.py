@@ -46,6 +46,11 @@ class Pairs:
     local_right: np.ndarray
 
 
+def place_key(local: np.ndarray) -> bytes:
+    """Equal for local points that agree to rounding, as those of equal boxes do."""
+    return (np.round(local, 12) + 0.0).tobytes()
+
+
 def gauss_tensor(nodes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Gauss-Legendre product rule on [-1, 1]^d: points (Q, d), weights (Q,)."""
     if not nodes:

@@ -6,7 +6,7 @@ to a triangle, then the rest is solved rank-revealing and dense, or as a chain o
 """
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -80,7 +80,8 @@ def _solve_compressed(rows: list[Rows], sizes: Sequence[int]) -> Solved:
         local, widths = localised(rows, sizes, levels)
         cost = chain_cost(local, levels, widths)
         if total > REVEALING_LIMIT or cost < 0.2 * total**3:
-            rows = rows if len(short) == len(rows) else compressed(local)
+            if len(short) < len(rows):
+                rows[:] = compressed(_taken(rows, local))
             del local
             norms = _to_unit_columns(rows, widths)
             solution, solver = _solve_levels(rows, widths, levels, cost)
@@ -90,6 +91,14 @@ def _solve_compressed(rows: list[Rows], sizes: Sequence[int]) -> Solved:
     matrix, rhs = assembled(rows, sizes, range(len(sizes)))
     solution, rank, solver = _solve_dense(matrix, rhs, sizes)
     return Solved(tuple(c / s for c, s in zip(solution, norms, strict=True)), rank, solver)
+
+
+def _taken(rows: list[Rows], local: list[Rows]) -> Iterator[Rows]:
+    """`local` one by one, each forgotten; `rows`, which they stand for, are forgotten first."""
+    rows.clear()
+    local.reverse()
+    while local:
+        yield local.pop()
 
 
 def _solve_levels(
