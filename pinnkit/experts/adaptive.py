@@ -1,7 +1,8 @@
 """Layouts that follow the solution: boxes are halved where it is not resolved, slabs shortened.
 
-What decides are the tails of Tensor coefficients: the largest |c| among the top quarter of an
-axis' degrees, over the largest |c| of the field. A tail on a space axis halves the expert along
+What decides are the tails of Chebyshev coefficients (of the experts' own, or of what they hold, see
+`Gauge`): the largest |c| among the top quarter of an axis' degrees, over the largest |c| of the
+field. A tail on a space axis halves the expert along
 it, one on the time axis shortens the slab. The boxes of a new slab are those that its first
 profile asks for, so that they also grow again where the solution becomes smooth.
 """
@@ -14,6 +15,7 @@ import numpy as np
 from pinnkit.experts.bases import Tensor
 from pinnkit.experts.collocation import gauss_tensor
 from pinnkit.experts.cut import meeting
+from pinnkit.experts.gauge import Gauge
 from pinnkit.experts.layout import Boxes
 from pinnkit.experts.march import March
 from pinnkit.experts.means import Means
@@ -56,21 +58,17 @@ class Step:
 class Adaptive:
     """A march (or one steady solve) whose layout is found on the way.
 
-    `root` is the coarsest layout, over all axes; `means` is what may be spent.
+    `gauge` tells how well experts resolve; `root` is the coarsest layout, over all axes; `means`
+    is what may be spent.
     """
 
     machine: Machine
+    gauge: Gauge
     root: Boxes
     tolerance: float
     means: Means
     interrupted: Callable[[], bool]
     report: Callable[[int, float, float], None]
-
-    @property
-    def basis(self) -> Tensor:
-        basis = self.machine.basis
-        assert isinstance(basis, Tensor)
-        return basis
 
     @property
     def time(self) -> int:
@@ -130,8 +128,8 @@ class Adaptive:
             if self.interrupted():
                 return Step(slab, length, Why.INTERRUPTED, seen, tail)
             if slab.newton.converged:
-                seen = np.maximum(seen, field_sizes(slab.coefficients))
-                tails = expert_tails(self.basis, slab.coefficients, sizes)
+                seen = np.maximum(seen, field_sizes(self.gauge.coefficients(slab.coefficients)))
+                tails = expert_tails(self.gauge, slab.coefficients, sizes)
                 late, tail = float(tails[:, self.time].max()), float(tails.max())
                 length = (end - start) * self._factor(late)
                 boxes, refined, why = self.refined(boxes, tails)
@@ -148,7 +146,7 @@ class Adaptive:
 
     def _factor(self, tail: float) -> float:
         """By what to change a slab's length: the tail falls like a power near the degree."""
-        degree = self.basis.degrees[self.time]
+        degree = self.gauge.polynomials.degrees[self.time]
         ratio = SLAB_SHARE * self.tolerance / max(tail, 1e-300)
         return float(np.clip(ratio ** (1.0 / (0.8 * degree)), 0.3, 2.0))
 
@@ -176,8 +174,9 @@ class Adaptive:
 
     def _fitting(self, start: float, before: Slab | None, sizes: np.ndarray) -> Boxes:
         """The coarsest boxes in which the profile at `start` is resolved."""
-        degrees = tuple(1 if i == self.time else p for i, p in enumerate(self.basis.degrees))
-        xi, table, inverse = _interpolation(self.basis, degrees)
+        polynomials = self.gauge.polynomials
+        degrees = tuple(1 if i == self.time else p for i, p in enumerate(polynomials.degrees))
+        xi, table, inverse = _interpolation(polynomials, degrees)
         boxes = self._during(self.root, start, self.root.upper[0, self.time])
         known = None if before is None else before.mixture
         extent = boxes.upper.max(axis=0) - boxes.lower.min(axis=0)
@@ -226,13 +225,14 @@ def _interpolation(
 
 
 def expert_tails(
-    basis: Tensor, coefficients: np.ndarray, sizes: np.ndarray | float = 0.0
+    judge: Gauge, coefficients: np.ndarray, sizes: np.ndarray | float = 0.0
 ) -> np.ndarray:
     """Tails (K, axes) of coefficients (K, fields, n), relative to the largest of each field.
 
     `sizes` (fields,) are sizes below which the fields' own ones do not count.
     """
-    return _tails(basis, coefficients, np.maximum(field_sizes(coefficients), sizes))
+    found = judge.coefficients(coefficients)
+    return _tails(judge.polynomials, found, np.maximum(field_sizes(found), sizes))
 
 
 def field_sizes(coefficients: np.ndarray) -> np.ndarray:

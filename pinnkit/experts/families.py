@@ -1,6 +1,7 @@
 """Families of bases: how a basis is sized, and which one to try next."""
 
 import abc
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,8 @@ from pinnkit.errors import OptionError
 from pinnkit.experts.bases import Basis, RandomSine, RandomTanh, Tensor, tensor_basis
 
 TAIL_RATIO = 0.03
+PER_POLYNOMIAL = 2.4
+"""Random features for every polynomial that they are to stand for."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,10 @@ class Family(eqx.Module):
         """A basis of about `size` features."""
 
     @abc.abstractmethod
+    def resolving(self, degree: int, shape: Shape) -> Basis:
+        """A basis with about the resolution of polynomials up to `degree`."""
+
+    @abc.abstractmethod
     def following(self, tried: Sequence[Tried], shape: Shape) -> Basis | None:
         """The basis to try after those in `tried`; None when the ladder ends."""
 
@@ -66,6 +73,9 @@ class Chebyshev(Family):
         while self._ball(self._start(low + 1, shape), shape).size <= size:
             low += 1
         return self._ball(self._start(low, shape), shape)
+
+    def resolving(self, degree: int, shape: Shape) -> Basis:
+        return tensor_basis((degree,) * shape.dim, _kinds(shape))
 
     def following(self, tried: Sequence[Tried], shape: Shape) -> Basis | None:
         if self.degree is not None:
@@ -124,6 +134,17 @@ class Sine(Family):
     def sized(self, size: int, shape: Shape) -> Basis:
         return self._draw(size, self._scales(self._pair(size, shape.dim)[0], shape), shape)
 
+    def resolving(self, degree: int, shape: Shape) -> Basis:
+        """|w_i| <= degree/2 and 2.4 features per polynomial of a total degree higher by two.
+
+        Such features reproduce the polynomials to about 1e-2 and those of low degree to 1e-9:
+        measured in two dimensions for degrees 8 to 13. Two degrees are for rounding, which random
+        features amplify: with fewer, coefficients of high degree do not fall to the tolerance.
+        """
+        degree += 2
+        size = round(PER_POLYNOMIAL * math.comb(degree + shape.dim, shape.dim))
+        return self._draw(size, self._scales(0.5 * degree, shape), shape)
+
     def following(self, tried: Sequence[Tried], shape: Shape) -> Basis | None:
         step = len(tried)
         if self.features is not None:
@@ -174,6 +195,9 @@ class Tanh(Family):
     def sized(self, size: int, shape: Shape) -> Basis:
         return RandomTanh.draw(size, (float(self.scale),) * shape.dim, shape.seed)
 
+    def resolving(self, degree: int, shape: Shape) -> Basis:
+        return self.sized(round(PER_POLYNOMIAL * math.comb(degree + shape.dim, shape.dim)), shape)
+
     def following(self, tried: Sequence[Tried], shape: Shape) -> Basis | None:
         step = len(tried)
         if self.features is not None:
@@ -189,6 +213,9 @@ class Fixed(Family):
     basis: Basis
 
     def sized(self, size: int, shape: Shape) -> Basis:
+        return self.basis
+
+    def resolving(self, degree: int, shape: Shape) -> Basis:
         return self.basis
 
     def following(self, tried: Sequence[Tried], shape: Shape) -> Basis | None:

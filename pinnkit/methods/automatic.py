@@ -11,9 +11,10 @@ import numpy as np
 from pinnkit.compile import System
 from pinnkit.experts.adaptive import Adaptive, expert_tails
 from pinnkit.experts.assembly import Lineariser
-from pinnkit.experts.bases import Basis, Tensor, tensor_basis
+from pinnkit.experts.bases import Basis
 from pinnkit.experts.cut import meeting
-from pinnkit.experts.families import Chebyshev, Shape, Tried
+from pinnkit.experts.families import Chebyshev, Family, Shape, Tried
+from pinnkit.experts.gauge import gauge
 from pinnkit.experts.layout import Boxes, Layout
 from pinnkit.experts.march import March
 from pinnkit.experts.means import Means
@@ -51,7 +52,9 @@ class Automatic:
     """Everything that a run without a prescribed layout needs."""
 
     system: System
+    family: Family
     layout: Layout
+    seed: int
     linearisers: Mapping[str, Lineariser]
     tolerance: float
     run: Run
@@ -60,6 +63,8 @@ class Automatic:
         """The resolutions that were tried."""
         if self.system.time is None:
             return self._steady()
+        if not isinstance(self.family, Chebyshev):
+            return self._marches()
         if suits(self.system) is None:
             return self._periodic_marches()
         enriched = self._enriched() if len(self.system.domain.space_axes) > 1 else None
@@ -118,8 +123,9 @@ class Automatic:
         split = self._adaptive(SPLIT_DEGREE.get(len(self.system.axes), 6), self.tolerance, means)
         boxes: Boxes | None = split.root
         while True:
-            tried = [Tried(r.basis, r.march.coefficients, r.march.held) for r in ladder.rungs]
-            basis = family.following([t for t in tried if t.basis is not split.basis], shape)
+            rungs = [r for r in ladder.rungs if r.basis is not split.machine.basis]
+            tried = [Tried(r.basis, r.march.coefficients, r.march.held) for r in rungs]
+            basis = family.following(tried, shape)
             enrich = ladder.size(basis) if basis is not None else None
             halve = split.machine.size(boxes) if boxes is not None else None
             options = [s for s in (enrich, halve) if s is not None and means.affords(s)]
@@ -147,13 +153,14 @@ class Automatic:
         Where small tails leave a residual above the tolerance (the problem is ill-conditioned),
         smaller tails are asked for.
         """
-        rung = self._timed(lambda: March((split.solve(boxes, None, guess),), ""), split.basis)
+        basis = split.machine.basis
+        rung = self._timed(lambda: March((split.solve(boxes, None, guess),), ""), basis)
         rungs.append(rung)
         slab = rung.march.slabs[0]
         if not slab.newton.converged:
             tails = np.ones((boxes.count, boxes.dim))
         else:
-            tails = expert_tails(split.basis, slab.coefficients)
+            tails = expert_tails(split.gauge, slab.coefficients)
         finer, unresolved, why = split.refined(boxes, tails)
         if not unresolved and slab.held > self.tolerance and tails.max() > LEAST_TAIL:
             split = replace(split, tolerance=0.1 * float(tails.max()))
@@ -166,6 +173,7 @@ class Automatic:
         root = self._root()
         return Adaptive(
             machine,
+            gauge(basis, root.dim),
             root,
             tolerance,
             means,
@@ -178,9 +186,8 @@ class Automatic:
         boxes = self.layout.boxes(self.system.axes, self.system.domain.bounds)
         return meeting(self.system.domain, boxes)
 
-    def _basis(self, degree: int) -> Tensor:
-        axes = len(self.system.axes)
-        return tensor_basis((degree,) * axes, ("chebyshev",) * axes)
+    def _basis(self, degree: int) -> Basis:
+        return self.family.resolving(degree, Shape(len(self.system.axes), seed=self.seed))
 
     def _means(self) -> Means:
         return Means(WORK if self.run.seconds is None else np.inf, MEMORY)

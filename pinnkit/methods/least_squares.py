@@ -14,7 +14,7 @@ from pinnkit.derivatives.basis import linearise
 from pinnkit.errors import OptionError
 from pinnkit.experts.bases import Basis
 from pinnkit.experts.enriched import with_singular
-from pinnkit.experts.families import Chebyshev, Family, Fixed, Shape, Tried
+from pinnkit.experts.families import Chebyshev, Family, Fixed, Shape, Sine, Tried
 from pinnkit.experts.layout import Boxes, Graded, Layout, Single, check_edges
 from pinnkit.experts.solvers import one_blas_thread
 from pinnkit.experts.wellposed import require_determined
@@ -80,17 +80,23 @@ class LeastSquares(Method):
         family = self.basis if isinstance(self.basis, Family) else Fixed(self.basis)
         enriched = with_singular(system, boxes, family)
         with one_blas_thread():
-            if self._automatic() and enriched is family:
-                found = Automatic(system, layout, linearisers, self.tolerance, run).rungs()
+            if self._automatic(system) and enriched is family:
+                automatic = Automatic(
+                    system, family, layout, seed, linearisers, self.tolerance, run
+                )
+                found = automatic.rungs()
             else:
                 ladder = Ladder(system, layout, linearisers, edges, self.tolerance, run)
                 found = ladder.climb(self._following(enriched, shape)).rungs
             return Outcome(system, found, self.tolerance, run, linearisers).solution(self.name)
 
-    def _automatic(self) -> bool:
-        """Whether the layout is free, and the basis one whose coefficients show what it lacks."""
+    def _automatic(self, system: System) -> bool:
+        """Whether layout and size are free; steady problems of random features take one expert."""
         free = self.layout is None and self.slabs is None and self.features is None
-        return free and isinstance(self.basis, Chebyshev) and self.basis.degree is None
+        if isinstance(self.basis, Chebyshev):
+            return free and self.basis.degree is None
+        marching = isinstance(self.basis, Sine) and self.basis.features is None
+        return free and marching and system.time is not None
 
     def _following(self, family: Family, shape: Shape) -> Callable[[list[Tried]], Basis | None]:
         if self.features is None or isinstance(family, Fixed):

@@ -5,14 +5,17 @@ import pytest
 import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import iv, jv
 
-from pinnkit import Box, Dirichlet, Equation, Problem, coordinates, field, laplacian
+from pinnkit import Box, Dirichlet, Equation, Problem, Sine, coordinates, field, laplacian
 from pinnkit.compile import compile_problem
 from pinnkit.derivatives.basis import linearise
 from pinnkit.experts.adaptive import expert_tails, halved
 from pinnkit.experts.bases import ChebyshevTensor
 from pinnkit.experts.collocation import gauss_tensor
 from pinnkit.experts.condense import condensed
+from pinnkit.experts.families import Shape
+from pinnkit.experts.gauge import Gauge, gauge
 from pinnkit.experts.layout import Blocks, Boxes
 from pinnkit.experts.loading import under_load
 from pinnkit.experts.means import Means, Size
@@ -58,8 +61,31 @@ def test_tails_tell_the_axis_that_is_not_resolved():
     xi, _ = gauss_tensor((20, 20))
     values = np.sin(14 * xi[:, 0]) * np.cos(xi[:, 1])
     c = np.linalg.lstsq(basis.features(xi, (0, 0)), values, rcond=None)[0]
-    (along_x, along_y) = expert_tails(basis, c[None, None, :])[0]
+    (along_x, along_y) = expert_tails(Gauge(basis, None), c[None, None, :])[0]
     assert along_x > 1e-2 and along_y < 1e-6 * along_x
+
+
+def test_random_features_are_judged_by_the_polynomials_that_they_hold():
+    """Chebyshev coefficients of a fitted function: Bessel's, J_k(3) along x, by Jacobi-Anger."""
+    basis = Sine().resolving(12, Shape(2, seed=3))
+    judge = gauge(basis, 2)
+    xi, _ = gauss_tensor((24, 24))
+    values = np.cos(3 * xi[:, 0]) * np.exp(xi[:, 1])
+    c = np.linalg.lstsq(basis.features(xi, (0, 0)), values, rcond=1e-13)[0]
+    found = judge.coefficients(c[None, None, :])[0, 0]
+    index = np.asarray(judge.polynomials.index)
+    for k, m in ((0, 0), (2, 1), (4, 2), (2, 4)):
+        (place,) = np.flatnonzero((index == (k, m)).all(axis=1))
+        along_x = (2.0 if k else 1.0) * (-1) ** (k // 2) * jv(k, 3.0)
+        along_y = (2.0 if m else 1.0) * iv(m, 1.0)
+        assert found[place] == pytest.approx(along_x * along_y, abs=1e-5)
+    assert judge.polynomials.degrees[0] >= 8
+
+
+def test_sines_resolve_polynomials_up_to_about_the_degree_that_is_asked_for():
+    for degree in (6, 9, 12):
+        held = gauge(Sine().resolving(degree, Shape(2)), 2).polynomials.degrees[0]
+        assert degree <= held <= degree + 4
 
 
 def test_experts_join_as_well_after_elimination_as_before(monkeypatch):
