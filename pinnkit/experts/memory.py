@@ -19,8 +19,6 @@ WAITING = 8
 ROW_COPIES = 2.0
 """Rows of one of them, stacked and in the factorisation."""
 CHAIN_COPIES = 3.0
-FREE = 0.85
-"""Share of the harmonic polynomials that an expert's own rows leave to its neighbours."""
 
 
 def predicted_bytes(system: System, basis: Basis, boxes: Boxes) -> float:
@@ -38,8 +36,7 @@ def predicted_bytes(system: System, basis: Basis, boxes: Boxes) -> float:
     active = (min(count, WAITING) + ROW_COPIES) * own * unknowns
     stored = tables * basis.size + count * kept + 2.0 * joint * unknowns + count * unknowns**2
     levels = [len(w) for w in chain_levels([(f.left, f.right) for f in faces], count)]
-    free = FREE * _harmonics(system, basis)
-    solver = _solver(levels, count, unknowns, joint, min(free, unknowns))
+    solver = _solver(levels, count, unknowns, joint, min(_harmonics(system, basis), unknowns))
     if any(residual.kind is Kind.INTEGRAL for residual in system.residuals):
         partial_sums = 2.0 * joint * unknowns + count * unknowns**2
         solver = max(solver, partial_sums)
@@ -76,10 +73,11 @@ def _orders(system: System) -> list[int]:
 def _harmonics(system: System, basis: Basis) -> float:
     """Polynomials of the basis' degree that satisfy an elliptic equation of the system's order.
 
-    binom(p+d-1, d-1) + binom(p+d-2, d-1) for Laplace's equation, half the order times as many.
+    These an expert's own rows leave to its neighbours: binom(p+d-1, d-1) + binom(p+d-2, d-1) for
+    Laplace's equation, half the order times as many for others.
     """
     dim = len(system.axes)
-    degree = basis.size ** (1.0 / dim)
+    degree = basis.size ** (1.0 / dim) - 1.0
     laplace = 2.0 if dim == 1 else 2 * degree + 1 if dim == 2 else (degree + 1) ** (dim - 1)
     return 0.5 * float(np.mean(_orders(system))) * laplace
 

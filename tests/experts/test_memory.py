@@ -2,6 +2,7 @@
 
 import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import sympy as sp
@@ -18,6 +19,7 @@ from pinnkit import (
     coordinates,
     field,
     laplacian,
+    load,
     solve,
 )
 from pinnkit.compile import compile_problem
@@ -28,6 +30,7 @@ from pinnkit.experts.bases import tensor_basis
 from pinnkit.experts.slab import Machine
 from pinnkit.experts.solvers import one_blas_thread
 
+PROBLEMS = Path(__file__).resolve().parents[2] / "problems"
 x, y = coordinates("x y")
 u = field("u", x, y)
 EXACT = sp.sin(sp.pi * x / 2) * sp.sin(sp.pi * y)
@@ -50,6 +53,14 @@ def plate(width: int, height: int) -> Problem:
     )
 
 
+def flow() -> Problem:
+    return load(PROBLEMS / "kovasznay.py")
+
+
+def brick() -> Problem:
+    return load(PROBLEMS / "poisson3d.py")
+
+
 def peak(machine: Machine, boxes) -> float:
     with one_blas_thread():
         machine.solve(boxes, None)  # what is kept for ever is there already
@@ -66,19 +77,38 @@ def peak(machine: Machine, boxes) -> float:
     ("problem", "layout", "degree"),
     [
         (poisson(1, 1), Single(), 24),
+        (poisson(3, 1), Blocks(x=3), 10),
+        (poisson(6, 1), Blocks(x=6), 10),
+        (poisson(12, 1), Blocks(x=12), 10),
         (poisson(50, 1), Blocks(x=50), 10),
         (poisson(200, 1), Blocks(x=200), 8),
         (poisson(8, 8), Blocks(x=8, y=8), 10),
+        (poisson(3, 3), Blocks(x=3, y=3), 10),
         (plate(6, 6), Blocks(x=6, y=6), 12),
+        (flow, Blocks(x=4, y=4), 8),
+        (brick, Blocks(x=3, y=3, z=3), 4),
     ],
 )
 def test_memory_is_predicted_within_twenty_percent(problem, layout, degree):
-    system = compile_problem(problem)
-    linearisers = {r.name: linearise(r) for r in system.residuals}
-    basis = tensor_basis((degree, degree), ("chebyshev",) * 2, full=True)
-    boxes = layout.boxes(system.axes, system.domain.bounds)
-    machine = Machine(system, basis, linearisers)
+    machine, boxes = prepared(problem() if callable(problem) else problem, layout, degree)
     assert machine.size(boxes).bytes == pytest.approx(peak(machine, boxes), rel=0.2)
+
+
+@pytest.mark.usefixtures("x64")
+def test_equal_experts_share_their_tables_though_thirds_round_differently():
+    machine, boxes = prepared(brick(), Blocks(x=3, y=3, z=3), 3)
+    rows, _ = machine._collocations(boxes)
+    assert len({id(piece.tables) for piece in rows.sites[0].pieces}) == 1
+    assert len({id(table) for join in rows.joins for f in join.faces for table in f.tables}) == 12
+
+
+def prepared(problem, layout, degree):
+    system = compile_problem(problem)
+    dim = len(system.axes)
+    basis = tensor_basis((degree,) * dim, ("chebyshev",) * dim, full=True)
+    linearisers = {r.name: linearise(r) for r in system.residuals}
+    boxes = layout.boxes(system.axes, system.domain.bounds)
+    return Machine(system, basis, linearisers), boxes
 
 
 def test_what_does_not_fit_is_refused_before_it_is_tried(monkeypatch):
