@@ -25,6 +25,8 @@ from pinnkit.methods.gridfield import ClosedForm, GridField
 from pinnkit.methods.rungs import Experts
 from pinnkit.methods.surrogate import GridMap, OperatorField, PointMap
 from pinnkit.nn.deeponet import BranchNetwork, DeepONetNetwork, LearnedModes, TabulatedModes
+from pinnkit.nn.gated import Gates, ModifiedNetwork, PirateBlock, PirateNetwork
+from pinnkit.nn.kan import KANNetwork
 from pinnkit.nn.mgno import (
     Level,
     MgNOLayer,
@@ -36,6 +38,8 @@ from pinnkit.nn.mgno import (
     VCycle,
 )
 from pinnkit.nn.mlp import MLPNetwork
+from pinnkit.nn.separable import SeparableNetwork
+from pinnkit.nn.wrapped import FactorizedNetwork, FourierNetwork
 from pinnkit.solution import Pointwise, Status
 from pinnkit.spec.condition import Condition, Data
 from pinnkit.spec.laws import Exponential, GaussianField, Threshold, UniformConstant
@@ -44,7 +48,18 @@ from pinnkit.spec.problem import Problem
 SHAPES = (Disk, Ellipse, Polygon, Union, Intersection, Difference)
 SPEC = (Problem, Condition, Data, Box, MeshDomain, Product, *SHAPES)
 LAWS = (GaussianField, Threshold, Exponential, UniformConstant)
-NETWORKS = (Pointwise, Ansatz, AxisGate, Constraint, AxisFeatures, Embedding, MLPNetwork)
+NETWORKS = (
+    MLPNetwork,
+    Gates,
+    ModifiedNetwork,
+    PirateBlock,
+    PirateNetwork,
+    KANNetwork,
+    SeparableNetwork,
+    FourierNetwork,
+    FactorizedNetwork,
+)
+ANSATZ = (Pointwise, Ansatz, AxisGate, Constraint, AxisFeatures, Embedding)
 EXPERTS = (
     Experts,
     Mixture,
@@ -80,6 +95,7 @@ KNOWN: tuple[type, ...] = (
     Status,
     *SPEC,
     *LAWS,
+    *ANSATZ,
     *NETWORKS,
     *EXPERTS,
     *GRIDS,

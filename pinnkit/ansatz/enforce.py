@@ -25,9 +25,14 @@ EXACT = 1e-9
 
 
 class Architecture(Protocol):
-    """What an ansatz needs of a network description."""
+    """What an ansatz needs of a network description.
 
-    def build(self, in_size: int, out_size: int, *, key: jax.Array) -> Any: ...
+    `groups` tells how many of the inputs belong to each axis, in order.
+    """
+
+    def build(
+        self, in_size: int, out_size: int, *, key: jax.Array, groups: tuple[int, ...] = ()
+    ) -> Any: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +94,8 @@ def build_ansatz(
         for axis in system.axes
     )
     embedding = Embedding(features)
-    network = architecture.build(embedding.size, len(system.fields), key=key)
+    groups = tuple(axis.size for axis in features)
+    network = architecture.build(embedding.size, len(system.fields), key=key, groups=groups)
     scales = {function_name(u): float(s) for u, s in system.problem.scales.items()}
     constraints = tuple(
         _constraint(enforcement, field, scales.get(field, 1.0)) for field in system.fields

@@ -3,6 +3,12 @@
 from pinnkit.nn.activations import ACTIVATIONS as ACTIVATIONS
 from pinnkit.nn.activations import activation as activation
 from pinnkit.nn.deeponet import DeepONet as DeepONet
+from pinnkit.nn.gated import ModifiedMLP as ModifiedMLP
+from pinnkit.nn.gated import PirateNet as PirateNet
+from pinnkit.nn.kan import KAN as KAN
 from pinnkit.nn.mgno import MgNO as MgNO
 from pinnkit.nn.mlp import MLP as MLP
 from pinnkit.nn.mlp import MLPNetwork as MLPNetwork
+from pinnkit.nn.separable import Separable as Separable
+from pinnkit.nn.wrapped import Factorized as Factorized
+from pinnkit.nn.wrapped import Fourier as Fourier

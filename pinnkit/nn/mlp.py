@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 from jax import Array
 
-from pinnkit.errors import OptionError
 from pinnkit.nn.activations import activation
+from pinnkit.nn.initial import dense, require_sizes
 
 
 class MLPNetwork(eqx.Module):
@@ -43,29 +41,16 @@ class MLP:
     activation: str = "tanh"
 
     def __post_init__(self) -> None:
-        for name in ("width", "depth"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise OptionError(
-                    f"MLP({name}={value!r}) is not a size. Give a whole number of at least 1."
-                )
+        require_sizes(self, "width", "depth")
         activation(self.activation)
 
-    def build(self, in_size: int, out_size: int, *, key: Array) -> MLPNetwork:
-        """Network (in_size,) -> (out_size,): weights N(0, 2/(n_in + n_out)), biases zero.
+    def build(
+        self, in_size: int, out_size: int, *, key: Array, groups: tuple[int, ...] = ()
+    ) -> MLPNetwork:
+        """Network (in_size,) -> (out_size,): Glorot weights, zero biases.
 
-        Glorot & Bengio (2010), eq. 16 in its normal form. The arrays have the default float type
-        of the surrounding precision scope.
+        The arrays have the default float type of the surrounding precision scope.
         """
-        sizes = (in_size, *(self.width,) * self.depth, out_size)
-        pairs = tuple(zip(sizes[:-1], sizes[1:], strict=True))
-        keys = jax.random.split(key, len(pairs))
-        dtype = jnp.result_type(float)
-        return MLPNetwork(
-            weights=tuple(
-                jax.random.normal(k, pair, dtype) * (2.0 / sum(pair)) ** 0.5
-                for k, pair in zip(keys, pairs, strict=True)
-            ),
-            biases=tuple(jnp.zeros(n, dtype) for _, n in pairs),
-            activation=self.activation,
-        )
+        del groups
+        weights, biases = dense(key, (in_size, *(self.width,) * self.depth, out_size))
+        return MLPNetwork(weights, biases, self.activation)

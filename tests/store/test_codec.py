@@ -25,7 +25,7 @@ from pinnkit import (
 from pinnkit.ansatz import build_ansatz, enforce
 from pinnkit.compile import compile_problem
 from pinnkit.errors import OptionError, RunFileError
-from pinnkit.nn import MLP
+from pinnkit.nn import KAN, MLP, Factorized, Fourier, ModifiedMLP, PirateNet, Separable
 from pinnkit.solution import Pointwise, Solution, Status
 from pinnkit.store.expressions import from_tree, to_tree
 
@@ -34,7 +34,7 @@ t, x = coordinates("t x")
 u, nu = field("u", t, x), parameter("nu", 0.01 / sp.pi)
 
 
-def solution():
+def solution(network=MLP()):  # noqa: B008
     problem = Problem(
         "burgers",
         Box(t=(0, 1), x=(-1, 1), time="t"),
@@ -44,7 +44,7 @@ def solution():
             Dirichlet(u, 0, on=("x-", "x+")),
         ],
     )
-    ansatz = build_ansatz(enforce(compile_problem(problem)), MLP(), key=jax.random.key(1))
+    ansatz = build_ansatz(enforce(compile_problem(problem)), network, key=jax.random.key(1))
     return Solution(
         problem,
         Pointwise(ansatz),
@@ -53,6 +53,23 @@ def solution():
         history={"step": np.arange(4), "loss": np.array([1.0, np.inf, 0.5, np.nan])},
         error_estimate={"u": 1e-3},
     )
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        Factorized(PirateNet(5, 1)),
+        Fourier(ModifiedMLP(5, 2), 4),
+        Separable(2, MLP(4, 1)),
+        KAN(3, 1, 4),
+    ],
+    ids=lambda a: type(a).__name__,
+)
+def test_every_network_comes_back_as_it_was(network, tmp_path):
+    before = solution(network)
+    after = Solution.load(before.save(tmp_path / "run.h5"))
+    points = np.random.default_rng(0).random((20, 2))
+    assert np.array_equal(before.evaluator(points), after.evaluator(points))
 
 
 def test_round_trip_is_bit_equal(tmp_path):

@@ -1,0 +1,52 @@
+"""Initial weights, and checks of sizes, shared by the architectures."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from pinnkit.errors import OptionError
+
+
+def glorot(key: Array, n_in: int, n_out: int) -> Array:
+    """(n_in, n_out), each entry N(0, 2/(n_in + n_out)): Glorot & Bengio (2010), eq. 16.
+
+    The array has the default float type of the surrounding precision scope.
+    """
+    return (
+        jax.random.normal(key, (n_in, n_out), jnp.result_type(float))
+        * (2.0 / (n_in + n_out)) ** 0.5
+    )
+
+
+def dense(key: Array, sizes: Sequence[int]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """Weights and zero biases of layers between consecutive `sizes`."""
+    keys = jax.random.split(key, len(sizes) - 1)
+    pairs = tuple(pairwise(sizes))
+    weights = tuple(glorot(k, *pair) for k, pair in zip(keys, pairs, strict=True))
+    return weights, tuple(jnp.zeros(n, jnp.result_type(float)) for _, n in pairs)
+
+
+def require_sizes(architecture: Any, *names: str) -> None:
+    """Raise `OptionError` unless these attributes are whole numbers of at least 1."""
+    for name in names:
+        value = getattr(architecture, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise OptionError(
+                f"{type(architecture).__name__}({name}={value!r}) is not a size. "
+                "Give a whole number of at least 1."
+            )
+
+
+def require_positive(architecture: Any, *names: str) -> None:
+    """Raise `OptionError` unless these attributes are positive numbers."""
+    for name in names:
+        value = getattr(architecture, name)
+        if not value > 0:
+            raise OptionError(
+                f"{type(architecture).__name__}({name}={value!r}) must be positive. "
+                "Give a number above zero."
+            )
