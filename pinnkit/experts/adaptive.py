@@ -28,6 +28,8 @@ FIRST_SLAB = 0.1
 MOST_TRIES = 24
 PROFILE_SHARE = 0.3
 SLAB_SHARE = 0.3
+SHORTER, STRETCH = 0.8, 1.2
+"""A slab that failed is shortened at least so much; the last one may be so much longer."""
 NEARLY = 1e-2
 SETTLING, MOST_LEFT = 20, 1000
 """After so many slabs, no more than so many of the present length may be left."""
@@ -123,7 +125,7 @@ class Adaptive:
         shortest = SHORTEST * (high - float(self.root.lower[0, self.time]))
         slab, why, seen, tail = None, Why.UNSETTLED, sizes, np.inf
         for _ in range(MOST_TRIES):
-            end = high if start + 1.2 * length >= high else start + length
+            end = high if start + STRETCH * length >= high else start + length
             slab = self.solve(self._during(boxes, start, end), before)
             if self.interrupted():
                 return Step(slab, length, Why.INTERRUPTED, seen, tail)
@@ -132,6 +134,8 @@ class Adaptive:
                 tails = expert_tails(self.gauge, slab.coefficients, sizes)
                 late, tail = float(tails[:, self.time].max()), float(tails.max())
                 length = (end - start) * self._factor(late)
+                if late > self.tolerance:  # or the same slab, rounded up to the end, comes again
+                    length = min(length, SHORTER * (end - start))
                 boxes, refined, why = self.refined(boxes, tails)
                 if why or (not refined and late <= self.tolerance):
                     return Step(slab, length, why, seen, tail)
