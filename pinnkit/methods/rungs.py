@@ -80,6 +80,10 @@ class Rung(abc.ABC):
     def reached(self, axis: int) -> float:
         """The end of time, along the axis of that index."""
 
+    @abc.abstractmethod
+    def settled(self, axis: int) -> float:
+        """The start of the last slab: what is before it was accepted."""
+
     def rough_until(self, axis: int) -> float:
         """The end of slabs that hold a singular first instant, along the axis of that index."""
         return -np.inf
@@ -123,6 +127,9 @@ class Boxed(Rung):
 
     def reached(self, axis: int) -> float:
         return float(self.march.boxes.upper[:, axis].max())
+
+    def settled(self, axis: int) -> float:
+        return float(self.march.slabs[-1].boxes.lower[:, axis].min())
 
     def rough_until(self, axis: int) -> float:
         rough = self.march.slabs[: self.march.rough]
@@ -182,6 +189,9 @@ class Periodic(Rung):
     def reached(self, axis: int) -> float:
         return float(self.march.slabs[-1].end)
 
+    def settled(self, axis: int) -> float:
+        return self.reached(axis)
+
     def mixture(self, system: System) -> TensorMixture:
         return self.march.mixture(system)
 
@@ -213,16 +223,20 @@ class Outcome:
         return [r for r in self.rungs if not r.stopped]
 
     def solution(self, method: str) -> Solution:
-        """The best rung; its error estimate is the difference from the second best."""
+        """The best rung; its error estimate is the difference from the second best.
+
+        If no other march reached the end of time, from what another one reached.
+        """
         complete = self.complete or list(self.rungs)
         best = min(complete, key=lambda r: r.held)
         others = [r for r in complete if r.resolution != best.resolution]
         others = others or [r for r in complete if r is not best]
+        others = others or [r for r in self.rungs if r is not best and self._reached(r) > 0.0]
         mixture = best.mixture(self.system)
         estimate = None
         if others:
             nearest = min(others, key=lambda r: r.held)
-            difference = _difference(self.system, mixture, nearest.mixture(self.system))
+            difference = self._difference(mixture, nearest)
             estimate = {name: max(e, best.held) for name, e in difference.items()}
         status = self._status(best, estimate, best.imbalance)
         if status.ok:
@@ -240,6 +254,24 @@ class Outcome:
             stats={**best.stats(), "held_out_residual": best.held},
             error_estimate=estimate,
         )
+
+    def _reached(self, rung: Rung) -> float:
+        """Share of the time that a march covered before its last slab; 1 if it is steady."""
+        if self.system.time is None or not rung.stopped:
+            return 1.0
+        low, high = self.system.domain.bounds[self.system.time]
+        return (rung.settled(self.system.axes.index(self.system.time)) - low) / (high - low)
+
+    def _difference(self, mixture: Mixture | TensorMixture, other: Rung) -> dict[str, float]:
+        """Relative L2 difference by field, on points spread over what the other one covered."""
+        points = self.system.domain.region("interior").sample(SAMPLES, 0)
+        if self.system.time is not None and other.stopped:
+            axis = self.system.axes.index(self.system.time)
+            points = points[points[:, axis] <= other.settled(axis)]
+        a, b = mixture.on_host(points), other.mixture(self.system).on_host(points)
+        size = np.maximum(np.linalg.norm(a, axis=0), 1e-300)
+        error = np.linalg.norm(a - b, axis=0) / size
+        return {name: float(e) for name, e in zip(self.system.fields, error, strict=True)}
 
     def _rough(self, best: Rung) -> float:
         """The end of a singular first instant."""
@@ -299,14 +331,3 @@ class Outcome:
             "features": np.array([r.resolution[0] for r in self.rungs], dtype=float),
             "held_out": np.array([r.held for r in self.rungs]),
         }
-
-
-def _difference(
-    system: System, fine: Mixture | TensorMixture, coarse: Mixture | TensorMixture
-) -> dict[str, float]:
-    """Relative L2 difference by field, on points spread over the domain."""
-    points = system.domain.region("interior").sample(SAMPLES, 0)
-    a, b = fine.on_host(points), coarse.on_host(points)
-    size = np.maximum(np.linalg.norm(a, axis=0), 1e-300)
-    error = np.linalg.norm(a - b, axis=0) / size
-    return {name: float(e) for name, e in zip(system.fields, error, strict=True)}
