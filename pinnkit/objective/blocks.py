@@ -12,8 +12,7 @@ from jax import Array
 from pinnkit.compile.compiler import lower
 from pinnkit.compile.emit import Emitted
 from pinnkit.compile.system import Residual, System
-from pinnkit.compile.terms import DerivativePlan
-from pinnkit.derivatives.autodiff import term_values
+from pinnkit.derivatives.channels import Scheme, examine, points_per_chunk, scheme
 from pinnkit.errors import GeometryError
 from pinnkit.geometry.sampling import child_seed, shares
 from pinnkit.objective.scaling import residual_scale
@@ -50,20 +49,37 @@ class Block(eqx.Module):
         """Names of the residuals."""
         return tuple(residual.name for residual in self.residuals)
 
+    @property
+    def scheme(self) -> Scheme:
+        """How the residuals get their derivatives."""
+        return scheme(self.residuals, self.system.fields)
+
     def values(self, u: Field, params: dict[str, Any], places: Places) -> dict[str, Array]:
         """Dimensionless residuals by name, each (N,)."""
-        plan = DerivativePlan.of(t for r in self.residuals for t in r.plan.terms)
-        terms = jax.vmap(lambda z: term_values(u, self.system.fields, plan, z))(places.points)
         z = self.system.coordinates(places.points)
         if places.normals is not None:
             for i, axis in enumerate(self.system.domain.space_axes):
                 z[f"n_{axis}"] = places.normals[:, i]
         data = 0.0 if places.data is None else places.data
         shape = places.points.shape[:1]
+        found = self.scheme.values(u, places.points, z, params)
         return {
-            residual.name: (jnp.broadcast_to(residual.fn(terms, z, params), shape) - data) / scale
-            for residual, scale in zip(self.residuals, self.scales, strict=True)
+            name: (jnp.broadcast_to(value, shape) - data) / scale
+            for name, value, scale in zip(self.names, found, self.scales, strict=True)
         }
+
+    def chunk(self, u: Field, places: Places, max_memory: float) -> int:
+        """Number of places to treat at a time."""
+        return points_per_chunk(u, places.points, self.scheme.channels, max_memory)
+
+    def derivatives(self, u: Field, places: Places, max_memory: float) -> str:
+        """How the derivatives are taken, in words."""
+        words, orders = self.scheme.describe(), self.scheme.orders
+        fallbacks = examine(u, places.points, orders).fallbacks
+        if fallbacks:
+            words += f", nested jvp for {', '.join(fallbacks)}"
+        size, count = self.chunk(u, places, max_memory), len(places.points)
+        return words + (f", {size} points at a time" if size < count else "")
 
 
 class IntegralBlock(eqx.Module):
@@ -88,11 +104,11 @@ class IntegralBlock(eqx.Module):
 
     def values(self, u: Field, params: dict[str, Any]) -> dict[str, Array]:
         """(integral - value) per unit measure and scale, (rows,)."""
-        plan = self.residual.plan
-        terms = jax.vmap(lambda z: term_values(u, self.system.fields, plan, z))(self.points)
         z = self.system.coordinates(self.points)
+        ways = scheme((self.residual,), self.system.fields)
         # fn is target - value at a point; its integral lacks (measure - 1) value
-        integrand = jnp.broadcast_to(self.residual.fn(terms, z, params), self.weights.shape)
+        (found,) = ways.values(u, self.points, z, params)
+        integrand = jnp.broadcast_to(found, self.weights.shape)
         zero = jnp.zeros_like(self.value)
         total = zero.at[self.row].add(self.weights * integrand)
         measure = zero.at[self.row].add(self.weights)
