@@ -56,5 +56,11 @@ from pinnkit.spec.symbols import input_function as input_function
 from pinnkit.spec.symbols import normal as normal
 from pinnkit.spec.symbols import parameter as parameter
 from pinnkit.training import LBFGS as LBFGS
+from pinnkit.training import SOAP as SOAP
 from pinnkit.training import SSBFGS as SSBFGS
 from pinnkit.training import Adam as Adam
+from pinnkit.training import GaussNewtonCG as GaussNewtonCG
+from pinnkit.training import LevenbergMarquardt as LevenbergMarquardt
+from pinnkit.training import Optax as Optax
+from pinnkit.training import SSBroyden as SSBroyden
+from pinnkit.training import default_stages as default_stages

@@ -1,10 +1,18 @@
 """Training: one compiled loop for all algorithms; knows objectives, no equations."""
 
 from pinnkit.training.adam import Adam as Adam
+from pinnkit.training.evaluation import Evaluation as Evaluation
+from pinnkit.training.gauss_newton_cg import GaussNewtonCG as GaussNewtonCG
 from pinnkit.training.lbfgs import LBFGS as LBFGS
+from pinnkit.training.levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
 from pinnkit.training.loop import FitResult as FitResult
 from pinnkit.training.loop import Report as Report
 from pinnkit.training.loop import fit as fit
 from pinnkit.training.objective import Objective as Objective
-from pinnkit.training.quasi_newton import SSBFGS as SSBFGS
+from pinnkit.training.objective import Rows as Rows
+from pinnkit.training.optax_stage import Optax as Optax
+from pinnkit.training.plan import default_stages as default_stages
+from pinnkit.training.soap import SOAP as SOAP
+from pinnkit.training.ssbfgs import SSBFGS as SSBFGS
+from pinnkit.training.ssbroyden import SSBroyden as SSBroyden
 from pinnkit.training.stage import Stage as Stage

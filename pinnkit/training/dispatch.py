@@ -8,10 +8,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from pinnkit.training.evaluation import Evaluation, Unpack
 from pinnkit.training.objective import Batch, Objective, Params
-from pinnkit.training.stage import CONVERGED, RUNNING, STALLED, Evaluate, Stage, StageState
-
-Unpack = Callable[[Array], Params]
+from pinnkit.training.stage import CONVERGED, RUNNING, STALLED, Stage, StageState
 
 
 class Carry(eqx.Module):
@@ -28,15 +27,6 @@ class Carry(eqx.Module):
     frozen: Array
 
 
-def evaluator(objective: Objective, unpack: Unpack) -> Evaluate:
-    """x, batch -> ((loss, mean squares), gradient) in the flattened parameters."""
-
-    def evaluate(x: Array, batch: Batch) -> tuple[tuple[Array, dict[str, Array]], Array]:
-        return jax.value_and_grad(lambda v: objective.loss(unpack(v), batch), has_aux=True)(x)
-
-    return evaluate
-
-
 def initial(objective: Objective, stage: Stage, unpack: Unpack, x: Array, key: Array) -> Carry:
     """Carry before the first step; its batch is a placeholder that the first step replaces."""
     step = jnp.zeros((), jnp.int32)
@@ -47,7 +37,7 @@ def initial(objective: Objective, stage: Stage, unpack: Unpack, x: Array, key: A
     squares = {name: jnp.zeros(leaf.shape, leaf.dtype) for name, leaf in squares.items()}
     never = jnp.full((), -1, jnp.int32)
     # each leaf needs a buffer of its own, as the carry is donated
-    return jax.tree.map(jnp.copy, Carry(stage.init(x, squares), batch, step, never, never))
+    return jax.tree.map(jnp.copy, Carry(stage.init(x, squares, unpack), batch, step, never, never))
 
 
 def compiled(objective: Objective, stage: Stage, unpack: Unpack) -> Callable[..., Carry]:
@@ -60,7 +50,7 @@ def compiled(objective: Objective, stage: Stage, unpack: Unpack) -> Callable[...
 
     def advance(dynamic: Any, carry: Carry, key: Array, limit: Array) -> Carry:
         whole = eqx.combine(dynamic, static)
-        evaluate = evaluator(whole, unpack)
+        evaluate = Evaluation(whole, unpack)
 
         def body(carry: Carry) -> Carry:
             carry = _renewed(whole, stage, unpack, key, carry)

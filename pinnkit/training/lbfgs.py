@@ -1,6 +1,7 @@
 """Limited-memory BFGS through jaxopt; nothing else imports that package."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,14 +9,15 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from pinnkit.training.evaluation import Evaluation, Unpack
 from pinnkit.training.stage import (
     NONFINITE,
     RUNNING,
     STALLED,
-    Evaluate,
     Stage,
     StageState,
     blank,
+    flat,
     whole,
 )
 
@@ -35,7 +37,7 @@ class LBFGS(Stage):
     def __post_init__(self) -> None:
         whole(self, steps=self.steps, resample_every=self.resample_every, history=self.history)
 
-    def _solver(self, evaluate: Evaluate) -> Any:
+    def _solver(self, evaluate: Callable[..., Any]) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             import jaxopt
@@ -44,7 +46,7 @@ class LBFGS(Stage):
             linesearch="zoom", tol=0.0, jit=True, unroll=False,
         )  # fmt: skip
 
-    def init(self, x: Array, squares: dict[str, Array]) -> StageState:
+    def init(self, x: Array, squares: dict[str, Array], unpack: Unpack = flat) -> StageState:
         def blind(x: Array, batch: Any) -> tuple[tuple[Array, dict[str, Array]], Array]:
             return (jnp.zeros((), x.dtype), squares), x
 
@@ -52,7 +54,7 @@ class LBFGS(Stage):
         return blank(x, squares, (inner, jnp.asarray(True)))
 
     def step(
-        self, evaluate: Evaluate, state: StageState, batch: Any
+        self, evaluate: Evaluation, state: StageState, batch: Any
     ) -> tuple[StageState, Array | bool]:
         solver = self._solver(evaluate)
         inner, stale = state.memory

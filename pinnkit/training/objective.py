@@ -1,14 +1,38 @@
 """What is minimised: the interface between the training loop and everything that knows PDEs."""
 
 from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax import Array
 
+from pinnkit.errors import MethodError
+
 Batch = Any
 Params = Any
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Residuals weights * function(params, place) for every place of `places`.
+
+    `places` is a pytree of arrays whose leading axis (N,) counts the places; `function` maps one
+    of them to (k,) numbers; `weights` is (N, k) and takes no part in derivatives. A residual that
+    belongs to no single place (an integral, say) has one place, N = 1.
+    """
+
+    function: Callable[[Params, Any], Array]
+    places: Any
+    weights: Array
+
+    def values(self, params: Params) -> Array:
+        """All the weighted residuals, (N * k,)."""
+        found = jax.vmap(lambda place: self.function(params, place))(self.places)
+        return jnp.ravel(jax.lax.stop_gradient(self.weights) * found)
 
 
 class Objective(eqx.Module):
@@ -25,6 +49,22 @@ class Objective(eqx.Module):
     @abstractmethod
     def loss(self, params: Params, batch: Batch) -> tuple[Array, dict[str, Array]]:
         """Scalar loss >= 0 and the mean square of each residual, by name."""
+
+    def rows(self, params: Params, batch: Batch) -> tuple[Rows, ...]:
+        """The loss as a sum of squares: loss = sum over all rows of values**2.
+
+        Gauss-Newton methods need this; `params` only serve for weights that are not frozen.
+        Raises `MethodError` where an objective does not say how its loss is made up.
+        """
+        del params, batch
+        raise MethodError(
+            f"{type(self).__name__} gives no residuals, so Gauss-Newton stages cannot train it. "
+            "Use SSBFGS, LBFGS or Adam, or define its `rows`."
+        )
+
+    def residuals(self, params: Params, batch: Batch) -> Array:
+        """The residuals (m,) whose squares sum to the loss, in the order of `rows`."""
+        return jnp.concatenate([part.values(params) for part in self.rows(params, batch)])
 
     def freeze(self, params: Params, batch: Batch) -> Batch:
         """The batch with adaptive weights (causal weights, say) fixed at `params`.

@@ -1,5 +1,7 @@
-"""Self-scaled BFGS with the inverse Hessian kept over changes of the batch."""
+"""Self-scaled quasi-Newton methods with the inverse Hessian kept over changes of the batch."""
 
+from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,25 +11,28 @@ import jax.numpy as jnp
 from jax import Array
 
 from pinnkit.errors import MethodError, OptionError
+from pinnkit.training.evaluation import Evaluation, Unpack
 from pinnkit.training.line_search import Edge, Point, Search, WolfeSearch
 from pinnkit.training.stage import (
     CONVERGED,
     NONFINITE,
     RUNNING,
     STALLED,
-    Evaluate,
     Stage,
     StageState,
     blank,
+    flat,
     whole,
 )
+
+Rule = Callable[[Array, Array, int], tuple[Array, Array]]
 
 
 class Curvature(eqx.Module):
     """Memory of the quasi-Newton stage: H (P, P), gradient and direction (P,), and flags.
 
     `change`: of the value in the last step. `stale`: value and gradient belong to an old batch.
-    `fresh`: H is a multiple of the identity.
+    `fresh`: H is a multiple of the identity. `failures`: searches that failed in a row.
     """
 
     H: Array
@@ -38,24 +43,27 @@ class Curvature(eqx.Module):
     change: Array
     stale: Array
     fresh: Array
+    failures: Array
     evaluations: Array
     resets: Array
 
 
 @dataclass(frozen=True)
-class SSBFGS(Stage):
-    """Self-scaled BFGS with a strong Wolfe line search, on log(loss) unless `log_loss=False`.
+class QuasiNewton(Stage):
+    """Self-scaled Broyden family with a strong Wolfe line search, on log(loss) by default.
 
-    With s = x' - x, y = g' - g, rho = 1/(y.s), b = -alpha (g.s) rho and tau = min(1, 1/b):
+    With s = x' - x, y = g' - g, rho = 1/(y.s), h = rho y.H y and b = -alpha (g.s) rho:
 
-        H' = (H - H y y^T H/(y.H y) + (y.H y) v v^T)/tau + rho s s^T,   v = rho s - H y/(y.H y)
+        H' = (H - H y y^T H/(y.H y) + phi (y.H y) v v^T)/tau + rho s s^T,  v = rho s - H y/(y.H y)
 
-    (BFGS on H/tau: Urbán, Stefanou & Pons, J. Comput. Phys. 523 (2025) 113656, after Al-Baali).
-    The logarithm keeps the loss's descent directions and makes its scale irrelevant. The first
-    trial step is the one that would repeat the last decrease, at most 1 (Nocedal & Wright 2006,
-    eq. 3.60): H is often too large after the loss has fallen by orders of magnitude, and this
-    saves one to three evaluations a step. H survives an exchange of the batch. If a search fails,
-    H becomes a multiple of the identity and steepest descent is tried; if that fails too a new
+    where `coefficients` gives tau and phi (Urbán, Stefanou & Pons, J. Comput. Phys. 523 (2025)
+    113656, after Al-Baali). The logarithm keeps the loss's descent directions and makes its scale
+    irrelevant. The first trial step is the one that would repeat the last decrease, at most 1
+    (Nocedal & Wright 2006, eq. 3.60): H is often too large after the loss has fallen by orders of
+    magnitude, and this saves one to three evaluations a step. H survives an exchange of the batch.
+
+    If a search fails, H is made positive definite again from its eigenvalues, cut off at rounding;
+    if that search fails too, H becomes a multiple of the identity; if steepest descent fails a new
     batch is drawn, and then the stage ends.
 
     H takes 8 P^2 bytes. Raises `MethodError` above `largest` parameters, `OptionError` for
@@ -74,13 +82,17 @@ class SSBFGS(Stage):
         whole(self, steps=self.steps, resample_every=self.resample_every)
         if not 0 < self.c1 < self.c2 < 1:
             raise OptionError(
-                f"SSBFGS(c1={self.c1}, c2={self.c2}) is no Wolfe pair. Choose 0 < c1 < c2 < 1."
+                f"{self.name}(c1={self.c1}, c2={self.c2}) is no Wolfe pair. Choose 0 < c1 < c2 < 1."
             )
 
-    def init(self, x: Array, squares: dict[str, Array]) -> StageState:
+    @abstractmethod
+    def coefficients(self, h: Array, b: Array, size: int) -> tuple[Array, Array]:
+        """tau and phi of the update for `size` parameters; h, b > 0 and h b >= 1."""
+
+    def init(self, x: Array, squares: dict[str, Array], unpack: Unpack = flat) -> StageState:
         if x.size > self.largest:
             raise MethodError(
-                f"SSBFGS keeps a dense matrix of {x.size} x {x.size} numbers for {x.size} "
+                f"{self.name} keeps a dense matrix of {x.size} x {x.size} numbers for {x.size} "
                 f"parameters (limit {self.largest}). Use LBFGS or Adam, or a smaller network."
             )
         zero = jnp.zeros((), x.dtype)
@@ -93,6 +105,7 @@ class SSBFGS(Stage):
             change=zero - 1,
             stale=jnp.asarray(True),
             fresh=jnp.asarray(True),
+            failures=jnp.zeros((), jnp.int32),
             evaluations=jnp.zeros((), jnp.int32),
             resets=jnp.zeros((), jnp.int32),
         )
@@ -103,7 +116,7 @@ class SSBFGS(Stage):
         return state.with_(memory=memory, code=jnp.where(due, RUNNING, state.code))
 
     def step(
-        self, evaluate: Evaluate, state: StageState, batch: Any
+        self, evaluate: Evaluation, state: StageState, batch: Any
     ) -> tuple[StageState, Array | bool]:
         old: Curvature = state.memory
         slope = old.gradient @ old.direction
@@ -120,12 +133,12 @@ class SSBFGS(Stage):
 
         wolfe = WolfeSearch(self.c1, self.c2)
         search = wolfe(along, state.x, old.direction, start, first, old.stale)
-        new, moved = _advance(state, search)
+        new, moved = _advance(self.coefficients, state, search)
         loss = jnp.exp(new.memory.value) if self.log_loss else new.memory.value
         return new.with_(loss=loss), moved
 
 
-def _advance(state: StageState, search: Search) -> tuple[StageState, Array]:
+def _advance(rule: Rule, state: StageState, search: Search) -> tuple[StageState, Array]:
     """Take the point found (or reset), update H, and set the next direction."""
     old: Curvature = state.memory
     fall_back = ~search.accepted & (search.low.edge.alpha > 0)
@@ -135,7 +148,8 @@ def _advance(state: StageState, search: Search) -> tuple[StageState, Array]:
     lost = old.stale & ~jnp.isfinite(search.point.edge.value)
     gradient = jnp.where(failed, old.gradient, point.gradient)
     alpha = jnp.where(moved, point.edge.alpha, 0.0)
-    H, direction, scale, updated = _update(old, alpha, gradient, moved, failed)
+    H, direction, scale, updated = _update(rule, old, alpha, gradient, moved)
+    H, direction, fresh = _mended(H, direction, scale, gradient, old, failed)
     code = jnp.where(failed & old.fresh, STALLED, state.code)
     code = jnp.where(jnp.all(gradient == 0), CONVERGED, code)
     memory = Curvature(
@@ -146,7 +160,8 @@ def _advance(state: StageState, search: Search) -> tuple[StageState, Array]:
         scale=scale,
         change=jnp.where(moved, point.edge.value - old.value, old.change),
         stale=jnp.asarray(False),
-        fresh=(old.fresh & ~updated) | failed,
+        fresh=jnp.where(failed, fresh, old.fresh & ~updated),
+        failures=jnp.where(failed, old.failures + 1, jnp.where(moved, 0, old.failures)),
         evaluations=old.evaluations + search.evaluations,
         resets=old.resets + failed,
     )
@@ -163,8 +178,27 @@ def _choose(condition: Array, a: Any, b: Any) -> Any:
     return jax.tree.map(lambda p, q: jnp.where(condition, p, q), a, b)
 
 
+def _mended(
+    H: Array, direction: Array, scale: Array, gradient: Array, old: Curvature, failed: Array
+) -> tuple[Array, Array, Array]:
+    """H and direction after a failed search, and whether H is a multiple of the identity."""
+
+    def positive() -> tuple[Array, Array, Array]:
+        values, vectors = jnp.linalg.eigh(H)
+        floor = jnp.finfo(H.dtype).eps * jnp.max(jnp.abs(values))
+        mended = (vectors * jnp.maximum(values, floor)[None, :]) @ vectors.T
+        return mended, -mended @ gradient, jnp.asarray(False)
+
+    def identity() -> tuple[Array, Array, Array]:
+        return scale * jnp.eye(gradient.size, dtype=H.dtype), -scale * gradient, jnp.asarray(True)
+
+    again = old.fresh | (old.failures > 0)
+    mend = lambda: jax.lax.cond(again, identity, positive)  # noqa: E731
+    return jax.lax.cond(failed, mend, lambda: (H, direction, jnp.asarray(False)))
+
+
 def _update(
-    old: Curvature, alpha: Array, gradient: Array, moved: Array, failed: Array
+    rule: Rule, old: Curvature, alpha: Array, gradient: Array, moved: Array
 ) -> tuple[Array, Array, Array, Array]:
     """New H and direction -H'g', H being read once for H g' and once for the update.
 
@@ -183,21 +217,15 @@ def _update(
     one = lambda value: jnp.where(good, value, 1.0)  # noqa: E731
     zero = lambda vector: jnp.where(good, vector, 0.0)  # noqa: E731
     rho = 1.0 / one(sy)
-    b = -alpha * (old.gradient @ s) * rho
-    tau = jnp.where(old.fresh, 1.0, jnp.minimum(1.0, 1.0 / one(b)))
+    b, h = -alpha * (old.gradient @ s) * rho, q * rho
+    tau, phi = rule(one(h), one(b), s.size)
+    tau, phi = jnp.where(old.fresh, 1.0, tau), jnp.where(old.fresh, 1.0, phi)
     w = zero(Hy / jnp.sqrt(one(q)))
     v = zero(jnp.sqrt(one(q)) * (rho * s) - w)
     r = zero(jnp.sqrt(rho) * s)
-    H = (start * old.H - _outer(w) + _outer(v)) / tau + _outer(r)
-    index = jnp.arange(s.size)
-    identity = jnp.where(index[:, None] == index[None, :], scale, 0.0)
-    direction = -((Hg - w * (w @ gradient) + v * (v @ gradient)) / tau + r * (r @ gradient))
-    return (
-        jnp.where(failed, identity, H),
-        jnp.where(failed, -scale * gradient, direction),
-        scale,
-        good,
-    )
+    H = (start * old.H - _outer(w) + phi * _outer(v)) / tau + _outer(r)
+    direction = (Hg - w * (w @ gradient) + phi * v * (v @ gradient)) / tau + r * (r @ gradient)
+    return H, -direction, scale, good
 
 
 def _outer(vector: Array) -> Array:

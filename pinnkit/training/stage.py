@@ -1,7 +1,6 @@
 """One interface for all algorithms: a frozen description with `init` and `step`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from pinnkit.errors import OptionError
+from pinnkit.training.evaluation import Evaluation, Unpack
 
 RUNNING, STALLED, NONFINITE, CONVERGED = range(4)
 
@@ -20,7 +20,10 @@ WORDS = {
     CONVERGED: "converged: the gradient is zero to rounding",
 }
 
-Evaluate = Callable[[Array, Any], tuple[tuple[Array, dict[str, Array]], Array]]
+
+def flat(x: Array) -> Array:
+    """Parameters that are one vector."""
+    return x
 
 
 class StageState(eqx.Module):
@@ -64,17 +67,18 @@ class Stage(ABC):
         return f"{self.name}({', '.join(f'{k}={v!r}' for k, v in sorted(fields.items()))})"
 
     @abstractmethod
-    def init(self, x: Array, squares: dict[str, Array]) -> StageState:
-        """State before the first step; `squares` gives the names and types of the mean squares."""
+    def init(self, x: Array, squares: dict[str, Array], unpack: Unpack = flat) -> StageState:
+        """State before the first step.
+
+        `squares` gives the names and types of the mean squares, `unpack` the shapes of the
+        parameters that x is made of.
+        """
 
     @abstractmethod
     def step(
-        self, evaluate: Evaluate, state: StageState, batch: Any
+        self, evaluate: Evaluation, state: StageState, batch: Any
     ) -> tuple[StageState, Array | bool]:
-        """One step on `batch`; the second value says whether it counts as a step.
-
-        `evaluate(x, batch) -> ((loss, squares), gradient)`.
-        """
+        """One step on `batch`; the second value says whether it counts as a step."""
 
     @abstractmethod
     def renew(self, state: StageState, due: Array) -> StageState:

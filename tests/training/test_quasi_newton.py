@@ -8,23 +8,14 @@ import pytest
 import scipy.optimize
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from training_objectives import Rosenbrock
 
 from pinnkit.errors import MethodError, OptionError
-from pinnkit.training import LBFGS, SSBFGS, Adam, Objective, fit
+from pinnkit.training import LBFGS, SSBFGS, Adam, Evaluation, Objective, SSBroyden, fit
 from pinnkit.training.line_search import Edge, Point, WolfeSearch
 
 pytestmark = pytest.mark.usefixtures("x64")
 KEY = jax.random.key(0)
-
-
-class Rosenbrock(Objective):
-    def sample(self, key, params, step):
-        return jnp.zeros(0)
-
-    def loss(self, params, batch):
-        a, b = params[:-1], params[1:]
-        value = jnp.sum(100 * (b - a**2) ** 2 + (1 - a) ** 2)
-        return value, {"value": value}
 
 
 class Quadratic(Objective):
@@ -55,9 +46,10 @@ def bowl(seed: int, n: int, condition: float) -> Quadratic:
     [
         SSBFGS(steps=400, log_loss=False, resample_every=None),
         SSBFGS(steps=400, resample_every=None),
+        SSBroyden(steps=400, resample_every=None),
         LBFGS(steps=400, resample_every=None),
     ],
-    ids=["plain", "log", "lbfgs"],
+    ids=["plain", "log", "broyden", "lbfgs"],
 )
 def test_rosenbrock_in_20_dimensions(stage):
     found = fit(Rosenbrock(), jnp.full(20, -1.2), (stage,), key=KEY)
@@ -71,9 +63,7 @@ STEEP = SSBFGS(steps=150, log_loss=False, resample_every=None)
 @jax.jit
 def minimise(objective, steps):
     """A bare loop of steps, compiled once for all quadratics of one size."""
-    evaluate = lambda x, _: jax.value_and_grad(  # noqa: E731
-        lambda p: objective.loss(p, None), has_aux=True
-    )(x)
+    evaluate = Evaluation(objective, lambda x: x)
     start = STEEP.init(jnp.zeros(8), {"value": jnp.zeros(())})
     return jax.lax.fori_loop(0, steps, lambda _, s: STEEP.step(evaluate, s, None)[0], start)
 
@@ -136,10 +126,7 @@ def test_accepted_steps_satisfy_the_strong_wolfe_conditions(first, stretch, wigg
 
 def test_update_equals_the_published_formula_and_keeps_symmetry():
     objective, stage = bowl(2, 6, 30.0), SSBFGS(steps=9, log_loss=False)
-
-    def evaluate(x, batch):
-        return jax.value_and_grad(lambda p: objective.loss(p, batch), has_aux=True)(x)
-
+    evaluate = Evaluation(objective, lambda x: x)
     state = stage.init(jnp.zeros(6), {"value": jnp.zeros(())})
     step = jax.jit(lambda state: stage.step(evaluate, state, None)[0])
     for count in range(12):
@@ -159,6 +146,71 @@ def test_update_equals_the_published_formula_and_keeps_symmetry():
         assert g @ old.memory.direction < 0
 
 
+def test_broyden_updates_satisfy_the_secant_equation_and_stay_positive():
+    objective, stage = bowl(2, 6, 30.0), SSBroyden(steps=9, log_loss=False)
+    evaluate = Evaluation(objective, lambda x: x)
+    state = stage.init(jnp.zeros(6), {"value": jnp.zeros(())})
+    step = jax.jit(lambda state: stage.step(evaluate, state, None)[0])
+    differs = False
+    for count in range(12):
+        old, state = state, step(state)
+        if count < 2:
+            continue
+        s, y = state.x - old.x, state.memory.gradient - old.memory.gradient
+        H = state.memory.H
+        np.testing.assert_allclose(H @ y, s, rtol=1e-7, atol=1e-10)
+        assert jnp.all(jnp.linalg.eigvalsh(H) > 0)
+        b = s @ jnp.linalg.solve(old.memory.H, s) / (s @ y)
+        h = y @ old.memory.H @ y / (s @ y)
+        tau, phi = stage.coefficients(h, b, 6)
+        Hy, q = old.memory.H @ y, y @ old.memory.H @ y
+        v = s / (s @ y) - Hy / q
+        expected = (old.memory.H - jnp.outer(Hy, Hy) / q + phi * q * jnp.outer(v, v)) / tau
+        expected += jnp.outer(s, s) / (s @ y)
+        np.testing.assert_allclose(H, expected, rtol=1e-6, atol=1e-8)
+        differs |= bool(jnp.abs(phi - 1) > 1e-2)
+    assert differs
+
+
+def test_coefficients_of_broyden_against_the_published_formulas():
+    rng, size = np.random.default_rng(0), 7
+    for h, b in zip(rng.uniform(0.3, 5, 40), rng.uniform(0.3, 5, 40), strict=True):
+        if h * b <= 1:
+            continue
+        a = h * b - 1
+        rho = min(1, h * (1 - np.sqrt(a / (1 + a))))
+        theta = max((rho - 1) / a, min(1 / rho, (1 - b) / b))
+        sigma, p = 1 + theta * a, min(1, 1 / b)
+        spread = abs(sigma) ** (1 / (1 - size))
+        tau = min(p * spread, sigma) if theta <= 0 else p * min(spread, 1 / theta)
+        found = SSBroyden().coefficients(jnp.asarray(h), jnp.asarray(b), size)
+        np.testing.assert_allclose(found, (tau, (1 - theta) / sigma), rtol=1e-12)
+
+
+def test_a_failed_search_mends_the_matrix_before_it_is_given_up():
+    objective, stage = bowl(3, 5, 10.0), SSBFGS(log_loss=False)
+    evaluate = Evaluation(objective, lambda x: x)
+    step = jax.jit(lambda state: stage.step(evaluate, state, None)[0])
+    state = stage.init(jnp.zeros(5), {"value": jnp.zeros(())})
+    for _ in range(6):
+        state = step(state)
+    memory = state.memory
+    broken = memory.H - 2 * jnp.max(jnp.linalg.eigvalsh(memory.H)) * jnp.eye(5)
+    memory = eqx.tree_at(lambda m: (m.H, m.direction), memory, (broken, -broken @ memory.gradient))
+    mended = step(state.with_(memory=memory))
+    assert mended.memory.resets == 1 and jnp.array_equal(mended.x, state.x)
+    assert jnp.all(jnp.linalg.eigvalsh(mended.memory.H) > 0)
+    reset = step(mended.with_(memory=eqx.tree_at(
+        lambda m: m.direction, mended.memory, -mended.memory.direction
+    )))  # fmt: skip
+    H = reset.memory.H
+    assert reset.memory.fresh
+    np.testing.assert_allclose(H, H[0, 0] * jnp.eye(5))
+    for _ in range(30):
+        reset = step(reset)
+    np.testing.assert_allclose(reset.x, objective.centre, atol=1e-6)
+
+
 def test_ends_in_words_at_rounding():
     objective = Quadratic(jnp.eye(3), jnp.ones(3), offset=1.0)
     found = fit(objective, jnp.zeros(3), (SSBFGS(steps=500),), key=KEY)
@@ -175,9 +227,17 @@ class Cliff(Quadratic):
         return jnp.where(params @ params > 1.5**2, jnp.nan, value), squares
 
 
-def test_non_finite_trial_steps_are_rejected():
+@pytest.mark.parametrize(
+    "stage",
+    [
+        SSBFGS(steps=80, log_loss=False, resample_every=None),
+        SSBroyden(steps=80, log_loss=False, resample_every=None),
+        LBFGS(steps=80, resample_every=None),
+    ],
+    ids=lambda stage: stage.name,
+)
+def test_non_finite_trial_steps_are_rejected(stage):
     objective = Cliff(jnp.diag(jnp.array([1.0, 1e-3])), jnp.array([1.0, 1.0]))
-    stage = SSBFGS(steps=80, log_loss=False, resample_every=None)
     found = fit(objective, jnp.array([0.0, -1.0]), (stage,), key=KEY)
     np.testing.assert_allclose(found.params, 1, atol=1e-5)
 
