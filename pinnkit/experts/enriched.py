@@ -110,6 +110,9 @@ class Singular(Family):
     def sized(self, size: int, shape: Shape) -> Basis:
         return self.extended(self.family.sized(size, shape))
 
+    def resolving(self, degree: int, shape: Shape) -> Basis:
+        return self.extended(self.family.resolving(degree, shape))
+
     def following(self, tried: Sequence[Tried], shape: Shape) -> Basis | None:
         base = self.family.following(bare(tried), shape)
         return None if base is None else self.extended(base)

@@ -128,6 +128,9 @@ class Around(Family):
     def sized(self, size: int, shape: Shape) -> Basis:
         return self.extended(self.family.sized(size, shape))
 
+    def resolving(self, degree: int, shape: Shape) -> Basis:
+        return self.extended(self.family.resolving(degree, shape))
+
     def following(self, tried: Sequence[Tried], shape: Shape) -> Basis | None:
         if isinstance(self.family, Chebyshev) and self.family.degree is None:
             lead = FIRST_DEGREE * GROWTH ** len(tried)
