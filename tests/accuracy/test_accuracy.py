@@ -58,19 +58,19 @@ def test_graded_experts_on_burgers(cole_hopf):
 
 def test_pinn_on_burgers(cole_hopf):
     method = pk.PINN(stages=(pk.SSBFGS(steps=1500),))
-    assert worst(solve("burgers", method), cole_hopf) < 1e-3
+    assert worst(solve("burgers", method), cole_hopf) < 3e-4
 
 
 def test_pinn_on_heat():
-    assert against_exact(solve("heat1d", pk.PINN(stages=(pk.SSBFGS(steps=500),)))) < 1e-5
+    assert against_exact(solve("heat1d", pk.PINN(stages=(pk.SSBFGS(steps=500),)))) < 5e-6
 
 
 def test_pinn_on_the_cavity():
-    method = pk.PINN(stages=(pk.SSBFGS(steps=1000),), points=1500)
+    method = pk.PINN(stages=(pk.SSBFGS(steps=1000),))
     solution = solve("cavity", method)
     s = np.linspace(0.1, 0.9, 9)
-    np.testing.assert_allclose(solution(x=0.5, y=s)["u"], CAVITY_U, atol=5e-3)
-    np.testing.assert_allclose(solution(x=s, y=0.5)["v"], CAVITY_V, atol=5e-3)
+    np.testing.assert_allclose(solution(x=0.5, y=s)["u"], CAVITY_U, atol=4e-3)
+    np.testing.assert_allclose(solution(x=s, y=0.5)["v"], CAVITY_V, atol=4e-3)
 
 
 def test_levels_of_the_finite_well():
