@@ -259,6 +259,7 @@ class Arc(Curve):
 
     def _descended(self, points: np.ndarray) -> np.ndarray:
         """Newton's method for the foot of the perpendicular, from the best of 65 places."""
+        whole = math.isclose(abs(self.span), 2.0 * math.pi)
         tried = np.linspace(0.0, 1.0, 65)
         gaps = np.linalg.norm(points[:, None, :] - self.at(tried)[None], axis=2)
         s = tried[np.argmin(gaps, axis=1)]
@@ -267,7 +268,8 @@ class Arc(Curve):
             bend = -(self.span**2) * (self.at(s) - np.asarray(self.centre))
             slope = np.sum(v * v, axis=1) + np.sum(gap * bend, axis=1)
             step = np.sum(gap * v, axis=1) / np.where(slope > 0.0, slope, np.sum(v * v, axis=1))
-            s = np.clip(s - np.clip(step, -1.0 / 64, 1.0 / 64), 0.0, 1.0)
+            s = s - np.clip(step, -1.0 / 64, 1.0 / 64)
+            s = s % 1.0 if whole else np.clip(s, 0.0, 1.0)
         return s
 
     def crossings(self, axis: int, value: float) -> np.ndarray:
