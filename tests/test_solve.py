@@ -23,7 +23,7 @@ DEFAULTS = {
     "lorenz": "Lines",
     "well_finite": "Eigen",
     "darcy_family": "Operator",
-    "poisson_disks": "PINN",
+    "poisson_disks": "LeastSquares",
     "cavity": "LeastSquares",
 }
 

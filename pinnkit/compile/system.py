@@ -112,6 +112,12 @@ class System:
     def domain(self) -> Domain:
         return self.problem.domain
 
+    def on(self, domain: Domain) -> System:
+        """The same conditions on another domain that has the same axes and regions."""
+        if domain is self.domain:
+            return self
+        return dataclasses.replace(self, problem=dataclasses.replace(self.problem, domain=domain))
+
     @property
     def axes(self) -> tuple[str, ...]:
         return self.problem.domain.axes

@@ -20,37 +20,16 @@ def volume_points(domain: Domain, boxes: Boxes, nodes: Sequence[int]) -> Points:
     found = cut.footprint(domain)
     if found is not None:
         return cut.volume_points(found, boxes, nodes)
-    if isinstance(domain, Box):
-        return _gauss_points(boxes, np.arange(boxes.count), nodes)
-    return merged([_surviving(domain, boxes, k, nodes) for k in range(boxes.count)])
-
-
-def _gauss_points(boxes: Boxes, experts: np.ndarray, nodes: Sequence[int]) -> Points:
     xi, weights = gauss_tensor(nodes)
-    owner = np.repeat(experts, len(xi))
-    local = np.tile(xi, (len(experts), 1))
+    owner = np.repeat(np.arange(boxes.count), len(xi))
+    local = np.tile(xi, (boxes.count, 1))
     volume = np.prod(boxes.half, axis=1)
     return Points(
         owner,
         local,
         boxes.physical(owner, local),
-        np.tile(weights, len(experts)) * volume[owner],
+        np.tile(weights, boxes.count) * volume[owner],
     )
-
-
-def _surviving(domain: Domain, boxes: Boxes, expert: int, nodes: Sequence[int]) -> Points:
-    """The points of one expert in the domain, nodes raised so that enough of them are."""
-    here = np.array([expert])
-    points = _gauss_points(boxes, here, nodes)
-    inside = domain.contains(points.physical)
-    share = float(inside.mean())
-    if 0.0 < share < 1.0:
-        space = [i for i, axis in enumerate(domain.axes) if axis != domain.time]
-        raised = min(share ** (-1.0 / len(space)), cut.MOST_RAISED)
-        counts = [int(np.ceil(raised * q)) if i in space else q for i, q in enumerate(nodes)]
-        points = _gauss_points(boxes, here, counts)
-        inside = domain.contains(points.physical)
-    return points.selected(inside)
 
 
 def region_points(
@@ -60,7 +39,7 @@ def region_points(
     if region.name == "interior":
         return volume_points(domain, boxes, nodes)
     found = cut.footprint(domain)
-    if found is not None:
+    if found is not None and all(found.bounds(part) for part in region.parts):
         return merged([cut.region_points(found, part, boxes, nodes) for part in region.parts])
     parts = [
         _face_points(part, boxes, nodes, axes)

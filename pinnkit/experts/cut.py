@@ -15,9 +15,10 @@ import numpy as np
 from pinnkit.errors import GeometryError
 from pinnkit.experts.layout import Boxes, Interface
 from pinnkit.experts.points import EDGE_RATIO, Points, gauss_tensor
-from pinnkit.geometry import Box, Domain, PlaneDomain, Product
-from pinnkit.geometry.curves import Arc, Curve
+from pinnkit.geometry import Domain, PlaneDomain, Product
+from pinnkit.geometry.curves import Curve
 from pinnkit.geometry.domain import Region
+from pinnkit.geometry.mesh_regions import CellRegion
 from pinnkit.geometry.plane import CurveRegion, Hole
 
 TRIAL_NODES = 32
@@ -45,6 +46,12 @@ class Footprint:
 
     def others(self, dim: int) -> list[int]:
         return [i for i in range(dim) if i not in self.axes]
+
+    def bounds(self, region: Region) -> bool:
+        """Whether a region is the whole plane factor or lies on its boundary."""
+        if isinstance(region, CellRegion):
+            return False
+        return all(self.bounds(factor) for factor in getattr(region, "factors", ()))
 
     def curves(self, region: Region) -> tuple[Curve, ...] | None:
         """The curves of a region, None where it fills the plane factor."""
@@ -77,16 +84,10 @@ def meeting(domain: Domain, boxes: Boxes) -> Boxes:
     Raises:
         GeometryError: where there are none.
     """
-    if isinstance(domain, Box):
-        return boxes
     found = footprint(domain)
     if found is None:
-        xi, _ = gauss_tensor((8,) * boxes.dim)
-        owner = np.repeat(np.arange(boxes.count), len(xi))
-        inside = domain.contains(boxes.physical(owner, np.tile(xi, (boxes.count, 1))))
-        keep = inside.reshape(boxes.count, -1).any(axis=1)
-    else:
-        keep = np.array([_Cell.of(found, boxes, k).meets for k in range(boxes.count)])
+        return boxes
+    keep = np.array([_Cell.of(found, boxes, k).meets for k in range(boxes.count)])
     if not keep.any():
         raise GeometryError("No expert lies in the domain. Give a layout that covers it.")
     return boxes if keep.all() else Boxes(boxes.lower[keep], boxes.upper[keep])
@@ -145,10 +146,7 @@ class _Cell:
         """Bounding box of the part of the rectangle inside the domain."""
         places = []
         for piece in self.pieces(self.plane.curves):
-            stops = np.array([0.0, 1.0])
-            if isinstance(piece, Arc):
-                quarters = piece.place(0.5 * np.pi * np.arange(4))
-                stops = np.concatenate([stops, quarters[(quarters > 0.0) & (quarters < 1.0)]])
+            stops = np.concatenate([[0.0, 1.0], piece.extrema(0), piece.extrema(1)])
             places.append(piece.at(stops))
         ends = np.stack([self.lower, self.upper])
         corners = np.array([[ends[i, 0], ends[j, 1]] for i in (0, 1) for j in (0, 1)])
@@ -198,8 +196,7 @@ class _Cell:
         points, weights, normals = [np.zeros((0, 2))], [np.zeros(0)], [np.zeros((0, 2))]
         side = float((self.upper - self.lower).max())
         for piece in self.pieces(curves):
-            turn = abs(piece.span) / np.pi if isinstance(piece, Arc) else 0.0
-            share = np.clip(max(piece.length / side, turn), SHORTEST, 2.0)
+            share = np.clip(max(piece.length / side, piece.turn / np.pi), SHORTEST, 2.0)
             s, w = piece.rule(int(np.ceil(EDGE_RATIO * share * max(nodes))))
             points.append(piece.at(s))
             weights.append(w)

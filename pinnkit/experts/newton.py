@@ -30,6 +30,11 @@ class Newton:
     change: float
     norm: float
 
+    @property
+    def wandered(self) -> bool:
+        """Whether it stopped while a step still changed a good part of the solution."""
+        return not self.converged and self.change > HOPELESS
+
 
 @np.errstate(divide="ignore", over="ignore", invalid="ignore")
 def newton(

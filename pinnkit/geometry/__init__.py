@@ -13,5 +13,6 @@ from pinnkit.geometry.domain import Region as Region
 from pinnkit.geometry.domain import UnionRegion as UnionRegion
 from pinnkit.geometry.library import find_mesh as find_mesh
 from pinnkit.geometry.mesh_domain import MeshDomain as MeshDomain
+from pinnkit.geometry.mesh_domain import outlined as outlined
 from pinnkit.geometry.plane import PlaneDomain as PlaneDomain
 from pinnkit.geometry.product import Product as Product

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from pinnkit.geometry.sampling import gauss_unit
 
@@ -28,9 +29,14 @@ class Curve(abc.ABC):
     names: tuple[str, ...]
 
     @property
-    @abc.abstractmethod
     def length(self) -> float:
         """Arc length."""
+        return float(self._arc_length[1][-1])
+
+    @property
+    @abc.abstractmethod
+    def turn(self) -> float:
+        """By how much the tangent turns from begin to end, all turns counted as positive."""
 
     @abc.abstractmethod
     def at(self, s: np.ndarray) -> np.ndarray:
@@ -48,9 +54,60 @@ class Curve(abc.ABC):
     def turned(self) -> Curve:
         """The same points, run backwards."""
 
+    @abc.abstractmethod
+    def acceleration(self, s: np.ndarray) -> np.ndarray:
+        """d^2/ds^2 of the point, (N, 2)."""
+
+    @abc.abstractmethod
+    def extrema(self, axis: int) -> np.ndarray:
+        """Parameters inside (0, 1) at which coordinate `axis` is stationary."""
+
+    @abc.abstractmethod
+    def across(self, y: np.ndarray) -> np.ndarray:
+        """First coordinate at heights y (N,) that the curve, monotone in height, takes."""
+
+    @property
+    def levels(self) -> tuple[float, float]:
+        """Nearest heights below and above at which the tangent is level, infinite if there is none.
+
+        The curve is monotone in height; its smooth continuation counts.
+        """
+        return -np.inf, np.inf
+
+    @cached_property
+    def _arc_length(self) -> tuple[np.ndarray, np.ndarray]:
+        """Arc length up to 257 equidistant parameters, by Gauss's rule on each stretch."""
+        s, weights = gauss_unit(8)
+        edges = np.linspace(0.0, 1.0, 257)
+        places = (edges[:-1, None] + s[None, :] / 256.0).ravel()
+        v = self.velocity(places)
+        parts = np.hypot(v[:, 0], v[:, 1]).reshape(256, -1) @ weights / 256.0
+        return edges, np.concatenate([[0.0], np.cumsum(parts)])
+
     def along(self, fraction: np.ndarray) -> np.ndarray:
         """Parameters s (N,) at these fractions of the arc length."""
-        return fraction
+        edges, lengths = self._arc_length
+        return np.interp(fraction * lengths[-1], lengths, edges)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it ends where it began."""
+        return False
+
+    def _foot(self, points: np.ndarray, tried: np.ndarray) -> np.ndarray:
+        """Newton's method for the foot of the perpendicular, from the best of the places `tried`.
+
+        `tried` are equidistant parameters, ends included.
+        """
+        s = tried[cKDTree(self.at(tried)).query(points)[1]]
+        stride = 1.0 / (len(tried) - 1)
+        for _ in range(8):
+            gap, v = self.at(s) - points, self.velocity(s)
+            slope = np.sum(v * v, axis=1) + np.sum(gap * self.acceleration(s), axis=1)
+            step = np.sum(gap * v, axis=1) / np.where(slope > 0.0, slope, np.sum(v * v, axis=1))
+            s = s - np.clip(step, -stride, stride)
+            s = s % 1.0 if self.closed else np.clip(s, 0.0, 1.0)
+        return s
 
     @abc.abstractmethod
     def nearest(self, points: np.ndarray) -> np.ndarray:
@@ -117,6 +174,23 @@ class Segment(Curve):
     def length(self) -> float:
         return float(np.hypot(*self._step))
 
+    @property
+    def turn(self) -> float:
+        return 0.0
+
+    def acceleration(self, s: np.ndarray) -> np.ndarray:
+        return np.zeros((len(s), 2))
+
+    def extrema(self, axis: int) -> np.ndarray:
+        return np.zeros(0)
+
+    def across(self, y: np.ndarray) -> np.ndarray:
+        (x0, y0), (x1, y1) = self.start, self.stop
+        return x0 + (x1 - x0) * (y - y0) / (y1 - y0)
+
+    def along(self, fraction: np.ndarray) -> np.ndarray:
+        return fraction
+
     def at(self, s: np.ndarray) -> np.ndarray:
         # Both forms are exact at one end; constant coordinates stay what they are.
         low = np.asarray(self.start)[None, :] + s[:, None] * self._step[None, :]
@@ -154,7 +228,8 @@ class Segment(Curve):
             s = (gap[0] * across[1] - gap[1] * across[0]) / cross
             t = (gap[0] * step[1] - gap[1] * step[0]) / cross
             return np.array([s]) if 0.0 <= s <= 1.0 and 0.0 <= t <= 1.0 else np.zeros(0)
-        assert isinstance(other, Arc)
+        if not isinstance(other, Arc):
+            return self.nearest(other.at(other._proper_meetings(self)))
         ends = other.unit(np.array([self.start, self.stop]))
         step = ends[1] - ends[0]
         a, b, c = step @ step, ends[0] @ step, ends[0] @ ends[0] - 1.0
@@ -213,25 +288,16 @@ class Arc(Curve):
         unit = self.unit(points)
         return np.arctan2(unit[:, 1], unit[:, 0])
 
-    @cached_property
-    def _arc_length(self) -> tuple[np.ndarray, np.ndarray]:
-        """Arc length up to 257 equidistant parameters, by Gauss's rule on each stretch."""
-        s, weights = gauss_unit(8)
-        edges = np.linspace(0.0, 1.0, 257)
-        places = (edges[:-1, None] + s[None, :] / 256.0).ravel()
-        v = self.velocity(places)
-        parts = np.hypot(v[:, 0], v[:, 1]).reshape(256, -1) @ weights / 256.0
-        return edges, np.concatenate([[0.0], np.cumsum(parts)])
-
     @property
     def length(self) -> float:
-        return abs(self.span) * self.radii[0] if self.round else float(self._arc_length[1][-1])
+        return self.turn * self.radii[0] if self.round else super().length
+
+    @property
+    def turn(self) -> float:
+        return abs(self.span)
 
     def along(self, fraction: np.ndarray) -> np.ndarray:
-        if self.round:
-            return fraction
-        edges, lengths = self._arc_length
-        return np.interp(fraction * lengths[-1], lengths, edges)
+        return fraction if self.round else super().along(fraction)
 
     def at(self, s: np.ndarray) -> np.ndarray:
         angle = self.angles(s)
@@ -243,6 +309,22 @@ class Arc(Curve):
         unit = np.stack([-np.sin(angle), np.cos(angle)], axis=1)
         return self.span * np.asarray(self.radii) * unit
 
+    def acceleration(self, s: np.ndarray) -> np.ndarray:
+        return -(self.span**2) * (self.at(s) - np.asarray(self.centre))
+
+    def extrema(self, axis: int) -> np.ndarray:
+        s = self.place(0.5 * np.pi * axis + np.array([0.0, np.pi]))
+        return s[(s > 0.0) & (s < 1.0)]
+
+    def across(self, y: np.ndarray) -> np.ndarray:
+        height = np.clip((y - self.centre[1]) / self.radii[1], -1.0, 1.0)
+        side = np.sign(self.at(np.array([0.5]))[0, 0] - self.centre[0])
+        return self.centre[0] + side * self.radii[0] * np.sqrt(1.0 - height**2)
+
+    @property
+    def levels(self) -> tuple[float, float]:
+        return self.centre[1] - self.radii[1], self.centre[1] + self.radii[1]
+
     def part(self, start: float, stop: float) -> Arc:
         begin, end = self.angles(np.array([start, stop])).tolist()
         return replace(self, begin=begin, end=end)
@@ -251,26 +333,11 @@ class Arc(Curve):
         return replace(self, begin=self.end, end=self.begin)
 
     def nearest(self, points: np.ndarray) -> np.ndarray:
-        s = self.place(self._angle(points)) if self.round else self._descended(points)
+        s = self.place(self._angle(points)) if self.round else self._foot(points, np.linspace(0.0, 1.0, 65))
         # Beyond an end, the nearer of the two ends.
         ends = np.linalg.norm(points[:, None, :] - self.at(np.array([0.0, 1.0])), axis=2)
         outside = (s < 0.0) | (s > 1.0)
         return np.where(outside, np.argmin(ends, axis=1).astype(float), s)
-
-    def _descended(self, points: np.ndarray) -> np.ndarray:
-        """Newton's method for the foot of the perpendicular, from the best of 65 places."""
-        whole = math.isclose(abs(self.span), 2.0 * math.pi)
-        tried = np.linspace(0.0, 1.0, 65)
-        gaps = np.linalg.norm(points[:, None, :] - self.at(tried)[None], axis=2)
-        s = tried[np.argmin(gaps, axis=1)]
-        for _ in range(8):
-            gap, v = self.at(s) - points, self.velocity(s)
-            bend = -(self.span**2) * (self.at(s) - np.asarray(self.centre))
-            slope = np.sum(v * v, axis=1) + np.sum(gap * bend, axis=1)
-            step = np.sum(gap * v, axis=1) / np.where(slope > 0.0, slope, np.sum(v * v, axis=1))
-            s = s - np.clip(step, -1.0 / 64, 1.0 / 64)
-            s = s % 1.0 if whole else np.clip(s, 0.0, 1.0)
-        return s
 
     def crossings(self, axis: int, value: float) -> np.ndarray:
         unit = (value - self.centre[axis]) / self.radii[axis]
@@ -281,12 +348,11 @@ class Arc(Curve):
         return s[(s >= 0.0) & (s <= 1.0)]
 
     def _proper_meetings(self, other: Curve) -> np.ndarray:
-        if isinstance(other, Segment):
-            found = other.at(other._proper_meetings(self))
-        else:
-            assert isinstance(other, Arc)
+        if isinstance(other, Arc):
             found = self._on_ellipse(other)
             found = found[other.holds(found)]
+        else:
+            found = other.at(other._proper_meetings(self))
         s = self.place(self._angle(found))
         return s[(s >= -SAME_PLACE) & (s <= 1.0 + SAME_PLACE)]
 

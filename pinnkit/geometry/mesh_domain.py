@@ -7,17 +7,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from pinnkit.errors import GeometryError
 from pinnkit.geometry import triangles as tri
+from pinnkit.geometry.curves import Curve
 from pinnkit.geometry.domain import Domain, Region, check_axes
 from pinnkit.geometry.library import find_mesh
 from pinnkit.geometry.mesh_regions import EdgeRegion, TriangleRegion
 from pinnkit.geometry.meshfile import read_raw
+from pinnkit.geometry.outline import loops
+from pinnkit.geometry.plane import NEAR, PlaneDomain
+from pinnkit.geometry.product import Product
 
 Groups = Mapping[str, tuple[int, np.ndarray]]
+
+SMOOTH_JOINT = 1e-3
+"""Two fitted curves that meet at a smaller angle meet smoothly."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -147,6 +155,11 @@ class MeshDomain(Domain):
         return {**whole, **{n: r for n, r in regions.items() if n not in whole}}
 
     @cached_property
+    def outline(self) -> Outline:
+        """The plane domain within the smooth curves that the boundary nodes outline."""
+        return Outline(self)
+
+    @cached_property
     def _locator(self) -> tri.Locator:
         return tri.Locator(self.vertices, self.triangles)
 
@@ -157,3 +170,70 @@ class MeshDomain(Domain):
 
     def contains(self, points: np.ndarray, tol: float = 1e-9) -> np.ndarray:
         return self.locate(points, tol)[0] >= 0
+
+
+class Outline(PlaneDomain):
+    """A mesh with its boundary made smooth between corners; see `geometry.outline`.
+
+    Its regions are those of the mesh, of which groups of edges inside and of triangles stay what
+    they are.
+    """
+
+    smooth_turn: ClassVar[float] = SMOOTH_JOINT
+
+    def __init__(self, mesh: MeshDomain):
+        self.mesh, self.axes = mesh, mesh.axes
+
+    def __repr__(self) -> str:
+        return f"outline of {self.mesh!r}"
+
+    @cached_property
+    def curves(self) -> tuple[Curve, ...]:
+        mesh = self.mesh
+        edges = tri.boundary_edges(mesh.triangles)
+        names: dict[tuple[int, ...], list[str]] = {tuple(sorted(e)): [] for e in edges.tolist()}
+        for name, (dim, cells) in mesh.groups.items():
+            if dim == 1 and tri.direct_edges(cells, edges)[1]:
+                for cell in cells.tolist():
+                    names[tuple(sorted(cell))].append(name)
+        own = [tuple(names[tuple(sorted(edge))]) for edge in edges.tolist()]
+        found = [loop.curves() for loop in loops(mesh.vertices, edges, own)]
+        return tuple(curve for chain in found for curve in chain)
+
+    @cached_property
+    def regions(self) -> Mapping[str, Region]:
+        return {**self.mesh.regions, **super().regions}
+
+    @cached_property
+    def _band(self) -> float:
+        """No point farther than this from the curves lies between them and the edges."""
+        edges = tri.boundary_edges(self.mesh.triangles)
+        middles = self.mesh.vertices[edges].mean(axis=1)
+        gaps = np.min([curve.distance(middles) for curve in self.curves], axis=0)
+        return 2.0 * float(gaps.max()) + NEAR * self.extent
+
+    def strictly(self, points: np.ndarray, slack: float) -> np.ndarray:
+        points = np.asarray(points, float)
+        gaps = np.stack([curve.distance(points) for curve in self.curves])
+        nearest, gap = np.argmin(gaps, axis=0), np.min(gaps, axis=0)
+        inside = self.mesh.contains(points)
+        for k in np.unique(nearest[gap <= self._band]):
+            mine = np.flatnonzero((nearest == k) & (gap <= self._band))
+            curve = self.curves[k]
+            foot = curve.nearest(points[mine])
+            # At an end of the curve the edges decide: the nearest point of a corner has no normal.
+            along = (foot > 0.0) & (foot < 1.0) | curve.closed
+            away = np.sum((points[mine] - curve.at(foot)) * curve.normal(foot), axis=1)
+            inside[mine] = np.where(along, away < 0.0, inside[mine])
+        return inside & (gap > slack)
+
+
+def outlined(domain: Domain) -> Domain:
+    """`domain` with smooth boundaries in place of meshes, also where a mesh is a factor of it."""
+    if isinstance(domain, MeshDomain):
+        return domain.outline
+    if isinstance(domain, Product):
+        first, second = outlined(domain.first), outlined(domain.second)
+        changed = first is not domain.first or second is not domain.second
+        return Product(first, second) if changed else domain
+    return domain

@@ -87,7 +87,7 @@ class EdgeRegion(CellRegion):
         outer: bool,
     ):
         super().__init__(name, axes, vertices, cells)
-        self._outer = outer
+        self.outer = outer
 
     def _cell_measures(self) -> np.ndarray:
         return np.linalg.norm(np.diff(self.vertices[self.cells], axis=1)[:, 0], axis=1)
@@ -113,7 +113,7 @@ class EdgeRegion(CellRegion):
 
     def normals(self, points: np.ndarray) -> np.ndarray:
         """Outward normals of the edge nearest to each point."""
-        if not self._outer:
+        if not self.outer:
             return super().normals(points)
         index, _ = tri.nearest_edge(self.vertices, self.cells, points)
         return tri.edge_normals(self.vertices, self.cells)[index]

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,8 +20,7 @@ from pinnkit.geometry.strips import Strips
 NEAR = 1e-9
 """Places closer than this, relative to the extent of the domain, are one place."""
 
-SMOOTH_TURN = 1e-6
-"""A boundary that turns by less than this angle has no corner there."""
+EIGHTHS = np.array([0.125, 0.375, 0.625, 0.875])
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class PlaneDomain(Domain):
     """
 
     time = None
+    smooth_turn: ClassVar[float] = 1e-6
+    """A boundary that turns by less than this angle has no corner there."""
 
     @property
     @abstractmethod
@@ -70,11 +72,8 @@ class PlaneDomain(Domain):
     def bounds(self) -> dict[str, tuple[float, float]]:
         places = []
         for curve in self.curves:
-            stops = [np.array([0.0, 1.0])]
-            if isinstance(curve, Arc):
-                quarter = curve.place(0.5 * np.pi * np.arange(4))
-                stops.append(quarter[(quarter >= 0.0) & (quarter <= 1.0)])
-            places.append(curve.at(np.concatenate(stops)))
+            stops = np.concatenate([[0.0, 1.0], curve.extrema(0), curve.extrema(1)])
+            places.append(curve.at(stops))
         everything = np.concatenate(places)
         low, high = everything.min(axis=0), everything.max(axis=0)
         return {axis: (float(low[k]), float(high[k])) for k, axis in enumerate(self.axes)}
@@ -149,7 +148,7 @@ class PlaneDomain(Domain):
         found = [Hole(arc.centre, min(arc.radii)) for arc in arcs]
         for chain in self.loops:
             if sum(c.area() for c in chain) < 0.0 and not any(isinstance(c, Arc) for c in chain):
-                middle = np.mean([c.at(np.array([0.5]))[0] for c in chain], axis=0)
+                middle = np.mean([c.at(EIGHTHS) for c in chain], axis=(0, 1))
                 radius = min(float(c.distance(middle[None, :])[0]) for c in chain)
                 found.append(Hole((float(middle[0]), float(middle[1])), radius))
         outside = [h for h in found if not self.contains(np.array([h.centre]))[0]]
@@ -168,7 +167,7 @@ class PlaneDomain(Domain):
                 came = before.velocity(ends)[1]
                 cross, dot = came[0] * away[1] - came[1] * away[0], came @ away
                 turn = float(np.arctan2(cross, dot))
-                if abs(turn) > SMOOTH_TURN:
+                if abs(turn) > self.smooth_turn:
                     start = float(np.arctan2(away[1], away[0]))
                     place = float(begin[0]), float(begin[1])
                     sides = after.names, before.names
@@ -224,13 +223,11 @@ class CurveRegion(Region):
         )
 
     def quadrature(self, order: Order) -> tuple[np.ndarray, np.ndarray]:
-        """Gauss's rule on every curve, on arcs per quarter turn; exact in the limit on arcs."""
+        """Gauss's rule on every curve, per quarter turn; exact in the limit where it is bent."""
         nodes = max(order_along(order, axis) for axis in self.axes)
         points, weights = [], []
         for curve in self.curves:
-            pieces = 1
-            if isinstance(curve, Arc):
-                pieces = max(1, int(np.ceil(abs(curve.span) / (0.5 * np.pi) - 1e-9)))
+            pieces = max(1, int(np.ceil(curve.turn / (0.5 * np.pi) - 1e-9)))
             for piece in curve.cut(np.arange(1, pieces) / pieces):
                 s, w = piece.rule(nodes)
                 points.append(piece.at(s))

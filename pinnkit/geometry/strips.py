@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pinnkit.errors import GeometryError
-from pinnkit.geometry.curves import Arc, Curve
+from pinnkit.geometry.curves import Curve
 from pinnkit.geometry.sampling import gauss_unit
 
 TABLE = 256
@@ -26,23 +26,6 @@ class Graph:
     curve: Curve
     low: float
     high: float
-    side: float
-
-    def x(self, y: np.ndarray) -> np.ndarray:
-        curve = self.curve
-        if isinstance(curve, Arc):
-            height = np.clip((y - curve.centre[1]) / curve.radii[1], -1.0, 1.0)
-            return curve.centre[0] + self.side * curve.radii[0] * np.sqrt(1.0 - height**2)
-        (x0, y0), (x1, y1) = curve.at(np.array([0.0, 1.0]))
-        return x0 + (x1 - x0) * (y - y0) / (y1 - y0)
-
-    @property
-    def turns(self) -> tuple[float, float]:
-        """Where the slope dx/dy is infinite, below and above."""
-        if not isinstance(self.curve, Arc):
-            return -np.inf, np.inf
-        middle, radius = self.curve.centre[1], self.curve.radii[1]
-        return middle - radius, middle + radius
 
 
 @dataclass(frozen=True)
@@ -55,7 +38,7 @@ class Strip:
 
     def edges(self, y: np.ndarray) -> np.ndarray:
         """Ends of the intervals in x, (N, M, 2)."""
-        x = np.stack([g.x(y) for g in self.graphs], axis=1)
+        x = np.stack([g.curve.across(y) for g in self.graphs], axis=1)
         return x.reshape(len(y), len(self.graphs) // 2, 2)
 
     def rule(self, nodes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -64,9 +47,9 @@ class Strip:
         Near the top or bottom e of an arc its x behaves like sqrt(|y - e|); y = e + c sin^2 makes
         it smooth in the new variable, whether or not the strip reaches e.
         """
-        below = max(max(g.turns[0] for g in self.graphs), self.low - 9.0 * (self.high - self.low))
-        above = min(min(g.turns[1] for g in self.graphs), self.high + 9.0 * (self.high - self.low))
-        if not any(np.isfinite(g.turns[0]) for g in self.graphs):
+        below = max(max(g.curve.levels[0] for g in self.graphs), self.low - 9.0 * (self.high - self.low))
+        above = min(min(g.curve.levels[1] for g in self.graphs), self.high + 9.0 * (self.high - self.low))
+        if not any(np.isfinite(g.curve.levels[0]) for g in self.graphs):
             s, weights = gauss_unit(nodes)
             return self.low + (self.high - self.low) * s, weights * (self.high - self.low)
         s, weights = gauss_unit(nodes + EXTRA_NODES)
@@ -88,7 +71,7 @@ class Strips:
         for low, high in zip(heights[:-1].tolist(), heights[1:].tolist(), strict=True):
             middle = np.array([0.5 * (low + high)])
             crossing = [g for g in graphs if g.low < middle[0] < g.high]
-            crossing.sort(key=lambda g: float(g.x(middle)[0]))
+            crossing.sort(key=lambda g: float(g.curve.across(middle)[0]))
             if len(crossing) % 2:
                 raise GeometryError(
                     f"the boundary is not closed at height {middle[0]:.6g}: two of its curves "
@@ -145,15 +128,9 @@ class Strips:
 
 
 def _graphs(curve: Curve, near: float) -> list[Graph]:
-    pieces = [curve]
-    if isinstance(curve, Arc):
-        quarter = curve.place(np.array([0.5 * np.pi, -0.5 * np.pi]))
-        pieces = curve.cut(quarter)
     found = []
-    for piece in pieces:
-        start, middle, stop = piece.at(np.array([0.0, 0.5, 1.0]))
-        low, high = sorted((float(start[1]), float(stop[1])))
+    for piece in curve.cut(curve.extrema(1)):
+        low, high = np.sort(piece.at(np.array([0.0, 1.0]))[:, 1]).tolist()
         if high - low > near:
-            side = np.sign(middle[0] - piece.centre[0]) if isinstance(piece, Arc) else 0.0
-            found.append(Graph(piece, low, high, float(side)))
+            found.append(Graph(piece, low, high))
     return found

@@ -31,7 +31,7 @@ WORK = 120.0
 MEMORY = 6e9
 LEAST_TAIL = 1e-12
 GIVE_UP = 5
-"""Resolutions of a steady problem at which Newton's method may fail before no more are tried."""
+"""Resolutions of a steady problem at which Newton's method may wander before no more are tried."""
 
 COARSER = 100.0
 MOST_DEGREE = {1: 24, 2: 18, 3: 10}
@@ -129,7 +129,7 @@ class Automatic:
             enrich = ladder.size(basis) if basis is not None else None
             halve = split.machine.size(boxes) if boxes is not None else None
             options = [s for s in (enrich, halve) if s is not None and means.affords(s)]
-            failed = len(ladder.rungs) >= GIVE_UP and all(r.unsettled for r in ladder.rungs)
+            failed = len(ladder.rungs) >= GIVE_UP and all(r.wandered for r in ladder.rungs)
             if not options or self._over(ladder) or failed:
                 return ladder.rungs
             if basis and enrich and enrich is min(options, key=lambda s: s.seconds):

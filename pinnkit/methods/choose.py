@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from pinnkit.compile.system import System
 from pinnkit.errors import MethodError
-from pinnkit.geometry import Domain, MeshDomain, Product
 from pinnkit.methods.base import Method
 from pinnkit.methods.eigen import Eigen
 from pinnkit.methods.least_squares import LeastSquares
@@ -41,13 +40,6 @@ def candidates(system: System) -> list[tuple[Method, str]]:
     )
 
 
-def _meshed(domain: Domain) -> bool:
-    """Whether a triangle mesh stands for the boundary, where experts are not yet good."""
-    if isinstance(domain, Product):
-        return _meshed(domain.first) or _meshed(domain.second)
-    return isinstance(domain, MeshDomain)
-
-
 def _ranked(system: System) -> Iterator[tuple[Method, str]]:
     traits = system.traits
     if traits.eigen:
@@ -60,8 +52,7 @@ def _ranked(system: System) -> Iterator[tuple[Method, str]]:
         yield Lines(), "a time integrator: with time as the only axis nothing is faster"
         yield PINN(), "a PINN with exact conditions, trained by self-scaled BFGS in float64"
         return
-    if not _meshed(system.domain):
-        yield LeastSquares(), "least-squares experts, whose layout follows the solution"
+    yield LeastSquares(), "least-squares experts, whose layout follows the solution"
     yield PINN(), "a PINN with exact conditions, trained by self-scaled BFGS in float64"
     yield Lines(), "the method of lines"
     yield Steady(), "collocation with Newton iterations"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import jax
@@ -18,6 +19,7 @@ from pinnkit.experts.families import Chebyshev, Family, Fixed, Shape, Sine, Trie
 from pinnkit.experts.layout import Boxes, Graded, Layout, Single, check_edges
 from pinnkit.experts.solvers import one_blas_thread
 from pinnkit.experts.wellposed import require_determined
+from pinnkit.geometry import outlined
 from pinnkit.methods.automatic import Automatic
 from pinnkit.methods.base import Method, Run
 from pinnkit.methods.ladder import Ladder
@@ -42,6 +44,9 @@ class LeastSquares(Method):
 
     Every solution carries an error estimate: the difference between its two finest bases, or the
     held-out residual where that is larger.
+
+    On a triangle mesh, conditions hold on the smooth curves that its boundary nodes outline
+    (`MeshDomain.outline`), which are much nearer to a curved boundary than its edges.
     """
 
     basis: Family | Basis = Chebyshev()
@@ -70,6 +75,10 @@ class LeastSquares(Method):
         return None
 
     def run(self, system: System, run: Run) -> Solution:
+        solution = self._run(system.on(outlined(system.domain)), run)
+        return dataclasses.replace(solution, problem=system.problem)
+
+    def _run(self, system: System, run: Run) -> Solution:
         layout = self.layout or _default_layout(system)
         edges = self._edges(system)
         linearisers = {r.name: linearise(r) for r in system.residuals}

@@ -114,6 +114,11 @@ class Boxed(Rung):
         return next((s.newton.reason for s in self.march.slabs if not s.newton.converged), "")
 
     @property
+    def wandered(self) -> bool:
+        """Whether an iteration stopped while it still changed a good part of the solution."""
+        return any(s.newton.wandered for s in self.march.slabs)
+
+    @property
     def held(self) -> float:
         return self.march.held
 

@@ -34,6 +34,7 @@ def load(row: Row) -> pk.Problem:
 def run(row: Row, problem: pk.Problem, data: Path | None) -> table.Cells:
     """The cells of a row."""
     started = time.perf_counter()
+    switched = ""
     try:
         solution = pk.solve(problem, row.method, key=row.key, seconds=row.seconds, quiet=True)
     except PinnkitError as refusal:
@@ -43,10 +44,12 @@ def run(row: Row, problem: pk.Problem, data: Path | None) -> table.Cells:
         seconds = time.perf_counter() - started
         verdict = "" if solution.status.ok else f"failed: {solution.status.reason}"
         error, floor = compare(row, solution, data)
+        if not row.manner(problem).startswith(solution.method):
+            switched = f"what is named did not succeed, this is {solution.method}"
     return (
         row.subject,
         row.manner(problem),
-        "; ".join(part for part in (error, verdict) if part),
+        "; ".join(part for part in (error, verdict, switched) if part),
         f"{seconds:.1f}",
         row.measure.name,
         "unknown" if floor is None else f"{floor:.0e}" if floor else "0",

@@ -159,6 +159,7 @@ CURVED = Section(
             Number("u(0, 0), converged", 0.2335849223, centre, 1e-10),
             remark="tolerance 1e-6",
         ),
+        Row("poisson_disks", None, Number("u(0, 0), converged", 0.2335849223, centre, 1e-10)),
         Row("l_shape", None, Number("largest value, converged", 0.1494123986, largest, 1e-9)),
     ),
 )
@@ -218,6 +219,7 @@ FILES = Section(
         Row("ks_regular", None, WAVES),
         Row("ks_regular", pk.Lines(), WAVES),
         Row("four_disks", None, DISKS),
+        Row("poisson_disks", None, DISKS),
         Row("poisson_disks", pk.PINN(), DISKS, 60),
     ),
 )

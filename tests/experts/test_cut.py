@@ -25,7 +25,7 @@ from pinnkit.experts.layout import Blocks, Boxes, Single
 from pinnkit.experts.mixture import Mixture
 from pinnkit.experts.polar import Around, Polar
 from pinnkit.experts.slab import Machine
-from pinnkit.geometry import Product
+from pinnkit.geometry import Product, outlined
 from pinnkit.known import KNOWN
 from pinnkit.store.codec import Decoder, Encoder
 
@@ -83,7 +83,7 @@ def test_small_remnants_get_points_too():
 
 
 def test_mesh_domains_get_more_nodes_where_cut():
-    domain = pk.MeshDomain.read("four_disks")
+    domain = outlined(pk.MeshDomain.read("four_disks"))
     boxes = blocks(domain, x=2, y=2)
     numbers = np.bincount(volume_points(domain, boxes, (12, 12)).owner)
     assert numbers.min() > 0.85 * 144

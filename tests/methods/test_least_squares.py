@@ -336,6 +336,77 @@ def test_a_polygon_of_triangles():
     assert np.linalg.norm(found - wanted) <= 1e-8 * np.linalg.norm(wanted)
 
 
+def wheel(angle, radii):
+    """A mesh of triangles from the origin to the edges between nodes of an ellipse."""
+    count = len(angle)
+    nodes = np.stack([radii[0] * np.cos(angle), radii[1] * np.sin(angle)], axis=1)
+    here, after = np.arange(count), (np.arange(count) + 1) % count
+    cells = np.stack([here, after, np.full(count, count)], axis=1)
+    return MeshDomain.from_arrays(np.concatenate([nodes, [[0.0, 0.0]]]), cells)
+
+
+def nodal_error(solution, exact):
+    """Largest error at the nodes of the mesh."""
+    x, y = solution.problem.domain.vertices.T
+    wanted = np.broadcast_to(sp.lambdify((X, Y), exact)(x, y), x.shape)
+    return np.abs(solution(x=x, y=y)["u"] - wanted).max()
+
+
+def test_a_mesh_stands_for_the_curve_that_its_nodes_outline():
+    """u = 0 on an ellipse: its polygon would be off by 6e-3, 2e-3 and 4e-4."""
+    exact = 1 - X**2 - 4 * Y**2
+    u = field("u", X, Y)
+    found = []
+    for count in (24, 48, 96):
+        angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
+        conditions = [Equation(u.diff(X, 2) + u.diff(Y, 2) + 10), Dirichlet(u, 0)]
+        mesh = wheel(angle + 0.1 * np.cos(2 * angle), (1.0, 0.5))
+        posed = Problem(name="oval", domain=mesh, conditions=conditions)
+        method = LeastSquares(basis=Chebyshev(12), features=91)
+        found.append(error_inside(run(posed, method), exact))
+    assert found[0] < 2e-3 and found[1] < 1e-4 and found[2] < 2e-6
+
+
+def error_inside(solution, exact):
+    """Largest error inside the mesh."""
+    points = solution.problem.domain.interior.sample(500, 0)
+    wanted = sp.lambdify((X, Y), exact)(*points.T)
+    return np.abs(solution(x=points[:, 0], y=points[:, 1])["u"] - wanted).max()
+
+
+def test_slopes_on_a_mesh_take_the_normals_of_the_curve():
+    exact = sp.exp(X) * sp.cos(2 * Y)
+    u = field("u", X, Y)
+    slope = exact.diff(X) * X + exact.diff(Y) * Y
+    conditions = [
+        Equation(sp.Eq(u.diff(X, 2) + u.diff(Y, 2) - u, -4 * exact)),
+        Neumann(u, slope, on="boundary"),
+    ]
+    mesh = wheel(np.linspace(0, 2 * np.pi, 40, endpoint=False), (1.0, 1.0))
+    solution = run(Problem(name="slopes", domain=mesh, conditions=conditions))
+    assert solution.status.ok
+    assert nodal_error(solution, exact) < 1e-11
+
+
+def test_heat_on_a_mesh_times_an_interval():
+    u = field("u", X, Y, T)
+    exact = sp.exp(-2 * T) * sp.cos(X) * sp.sin(Y)
+    mesh = wheel(np.linspace(0, 2 * np.pi, 40, endpoint=False), (1.0, 1.0))
+    posed = Problem(
+        name="heat",
+        domain=mesh * Box(t=(0, 0.3), time="t"),
+        conditions=[
+            Equation(sp.Eq(u.diff(T), u.diff(X, 2) + u.diff(Y, 2))),
+            Initial(u, exact.subs(T, 0)),
+            Dirichlet(u, exact),
+        ],
+    )
+    solution = run(posed, LeastSquares(tolerance=1e-6))
+    x, y = mesh.vertices.T
+    found = solution(x=x, y=y, t=np.full(x.shape, 0.3))["u"]
+    assert np.abs(found - np.exp(-0.6) * np.cos(x) * np.sin(y)).max() < 1e-8
+
+
 def test_the_solution_satisfies_the_compiled_residual_under_autodiff():
     posed, _ = heat()
     system = compile_problem(posed)
