@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from pinnkit.geometry.sampling import gauss_unit
 
@@ -94,13 +94,11 @@ class Curve(abc.ABC):
         """Whether it ends where it began."""
         return False
 
-    def _foot(self, points: np.ndarray, tried: np.ndarray) -> np.ndarray:
-        """Newton's method for the foot of the perpendicular, from the best of the places `tried`.
-
-        `tried` are equidistant parameters, ends included.
-        """
-        s = tried[cKDTree(self.at(tried)).query(points)[1]]
-        stride = 1.0 / (len(tried) - 1)
+    def _foot(self, points: np.ndarray, tries: int) -> np.ndarray:
+        """Newton's method for the foot of the perpendicular, from the best of `tries` places."""
+        tried = np.linspace(0.0, 1.0, tries + 1)
+        s = tried[KDTree(self.at(tried)).query(points)[1]]
+        stride = 1.0 / tries
         for _ in range(8):
             gap, v = self.at(s) - points, self.velocity(s)
             slope = np.sum(v * v, axis=1) + np.sum(gap * self.acceleration(s), axis=1)
@@ -333,7 +331,7 @@ class Arc(Curve):
         return replace(self, begin=self.end, end=self.begin)
 
     def nearest(self, points: np.ndarray) -> np.ndarray:
-        s = self.place(self._angle(points)) if self.round else self._foot(points, np.linspace(0.0, 1.0, 65))
+        s = self.place(self._angle(points)) if self.round else self._foot(points, 64)
         # Beyond an end, the nearer of the two ends.
         ends = np.linalg.norm(points[:, None, :] - self.at(np.array([0.0, 1.0])), axis=2)
         outside = (s < 0.0) | (s > 1.0)

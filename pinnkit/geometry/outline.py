@@ -22,7 +22,7 @@ STRAIGHT = 1e-6
 """Edges that turn by a smaller angle lie on one line."""
 
 SHARP = np.radians(35.0)
-"""A node at which the boundary turns by more is a corner: a circle of eleven edges turns by less."""
+"""A node at which the boundary turns by more is a corner; circles of eleven edges turn by less."""
 
 GENTLE = np.radians(2.0)
 """A node at which it turns by less is none."""

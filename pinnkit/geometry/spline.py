@@ -85,9 +85,8 @@ class Spline(Curve):
         """Gauss's rule between all knots."""
         nodes, weights = gauss_unit(8)
         steps = np.diff(self._knots)
-        return (self._knots[:-1, None] + steps[:, None] * nodes).ravel(), np.outer(
-            steps, weights
-        ).ravel()
+        places = self._knots[:-1, None] + steps[:, None] * nodes
+        return places.ravel(), np.outer(steps, weights).ravel()
 
     @cached_property
     def length(self) -> float:
@@ -107,7 +106,7 @@ class Spline(Curve):
         return 0.5 * float((x[:, 0] * v[:, 1] - x[:, 1] * v[:, 0]) @ weights)
 
     def nearest(self, points: np.ndarray) -> np.ndarray:
-        return self._foot(points, np.linspace(0.0, 1.0, PER_KNOT * len(self._knots) + 1))
+        return self._foot(points, PER_KNOT * len(self._knots))
 
     def crossings(self, axis: int, value: float) -> np.ndarray:
         return self._roots(self._coordinate(axis), value)

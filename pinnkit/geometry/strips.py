@@ -47,9 +47,11 @@ class Strip:
         Near the top or bottom e of an arc its x behaves like sqrt(|y - e|); y = e + c sin^2 makes
         it smooth in the new variable, whether or not the strip reaches e.
         """
-        below = max(max(g.curve.levels[0] for g in self.graphs), self.low - 9.0 * (self.high - self.low))
-        above = min(min(g.curve.levels[1] for g in self.graphs), self.high + 9.0 * (self.high - self.low))
-        if not any(np.isfinite(g.curve.levels[0]) for g in self.graphs):
+        levels = np.array([g.curve.levels for g in self.graphs])
+        reach = 9.0 * (self.high - self.low)
+        below = max(levels[:, 0].max(), self.low - reach)
+        above = min(levels[:, 1].min(), self.high + reach)
+        if not np.isfinite(levels).any():
             s, weights = gauss_unit(nodes)
             return self.low + (self.high - self.low) * s, weights * (self.high - self.low)
         s, weights = gauss_unit(nodes + EXTRA_NODES)

@@ -28,7 +28,10 @@ def ring(inner, outer):
     count = len(inner)
     here, after = np.arange(count), (np.arange(count) + 1) % count
     cells = np.concatenate(
-        [np.stack([here, here + count, after], 1), np.stack([after, here + count, after + count], 1)]
+        [
+            np.stack([here, here + count, after], 1),
+            np.stack([after, here + count, after + count], 1),
+        ]
     )
     sides = {
         "inner": (1, np.stack([here, after], 1)),

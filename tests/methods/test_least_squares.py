@@ -353,7 +353,7 @@ def nodal_error(solution, exact):
 
 
 def test_a_mesh_stands_for_the_curve_that_its_nodes_outline():
-    """u = 0 on an ellipse: its polygon would be off by 6e-3, 2e-3 and 4e-4."""
+    """u = 0 on an ellipse, from which the edges are off by (pi / n)^2 / 2."""
     exact = 1 - X**2 - 4 * Y**2
     u = field("u", X, Y)
     found = []
