@@ -109,9 +109,10 @@ def check_method(method: object) -> None:
 
 
 def _finished(system: System, method: Method, run: Run, key: int) -> Solution:
+    made = provenance(system, method, key)
     solution = method.run(system, run)
     stats = {"wall_s": run.elapsed, **solution.stats}
-    made = {**provenance(system, method, key), **solution.provenance}
+    made |= solution.provenance
     return dataclasses.replace(solution, stats=stats, provenance=made, precision=run.precision)
 
 
@@ -136,11 +137,18 @@ def _silent(message: str) -> None:
     """Say nothing."""
 
 
+def _version() -> str:
+    try:
+        return importlib.metadata.version("pinnkit")
+    except importlib.metadata.PackageNotFoundError:
+        return "source tree, not installed"
+
+
 def provenance(system: System, method: Method, key: int) -> dict[str, str | int]:
     """What made a solution: enough to make it again."""
     device = jax.devices()[0]
     return {
-        "pinnkit": importlib.metadata.version("pinnkit"),
+        "pinnkit": _version(),
         "jax": jax.__version__,
         "python": platform.python_version(),
         "device": f"{device.platform} {device.device_kind}",
