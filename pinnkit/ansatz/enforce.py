@@ -23,6 +23,9 @@ from pinnkit.spec.symbols import Coordinate, function_name
 EXACT = 1e-9
 """Relative mismatch up to which a lift counts as satisfying a condition."""
 
+MOST_LIFTED = 8
+"""Faces with data from which a lift is made: its length is that of the data times up to 3^axes."""
+
 
 class Architecture(Protocol):
     """What an ansatz needs of a network description.
@@ -73,11 +76,13 @@ def enforce(system: System) -> Enforcement:
             continue
         for region in _faces(system, residual):
             result = functional(system, residual, region)
+            if isinstance(result, Functional):
+                result = _jump(system, result) or result
             if isinstance(result, str):
                 reasons[residual.name] = result
             else:
                 found.append(result)
-    hard = _reachable(system, found, reasons)
+    hard = _reachable(system, _liftable(found, reasons), reasons)
     hard = _consistent(system, hard, reasons)
     return Enforcement(
         system, tuple(hard), system.traits.periodic, tuple(_soft(system, hard)), reasons
@@ -106,6 +111,48 @@ def build_ansatz(
 
 def _faces(system: System, residual: Residual) -> list[str]:
     return [part.name for name in residual.regions for part in system.domain.region(name).parts]
+
+
+def _jump(system: System, f: Functional) -> str | None:
+    """Why the lift of a functional would have a kink where a periodic axis closes, else None.
+
+    The kink would stay for all time, whatever the network: equations of order m smooth the first
+    m - 1 derivatives.
+    """
+    for axis in set(system.traits.periodic) - {f.axis}:
+        ends = system.domain.bounds[axis]
+        for order in range(system.traits.order.get((f.field, axis), 1)):
+            slope = sp.diff(f.value, Coordinate(axis), order)
+            low, high = (_values(system, slope, f, {axis: np.full(64, end)}) for end in ends)
+            if not np.abs(high - low).max() <= EXACT * max(1.0, np.abs(low).max()):
+                return f"its derivative of order {order} jumps where {axis} closes"
+    return None
+
+
+def _liftable(found: Sequence[Functional], reasons: dict[str, str]) -> list[Functional]:
+    """Without the functionals of fields that have data on so many faces that a lift is too long."""
+    given: dict[str, list[Functional]] = defaultdict(list)
+    for f in found:
+        if f.value != 0:
+            given[f.field].append(f)
+    kept = list(found)
+    for own in given.values():
+        if len(own) > MOST_LIFTED:
+            kept = [f for f in kept if f not in own]
+            reasons |= {f.residual.name: "a lift from so many faces is too long" for f in own}
+    return kept
+
+
+def _values(
+    system: System, expression: sp.Expr, f: Functional, places: dict[str, np.ndarray]
+) -> np.ndarray:
+    """An expression at random places of the functional's face, with some coordinates given."""
+    rng = np.random.default_rng(0)
+    points = {axis: rng.uniform(*ends, 64) for axis, ends in system.domain.bounds.items()}
+    z = {**points, **places, f.axis: np.full(64, f.place)}
+    with precision.scope("float64"):
+        found = Emitted(expression, f"lift of '{f.field}'")({}, z, system.parameters)
+    return np.broadcast_to(np.asarray(found), (64,))
 
 
 def _reachable(
@@ -155,20 +202,13 @@ def _violated(system: System, hard: Sequence[Functional], field: str) -> list[Fu
     if not own:
         return []
     expression = lift(own, system.domain.bounds)
-    rng = np.random.default_rng(0)
-    points = {
-        axis: rng.uniform(low, high, 64) for axis, (low, high) in system.domain.bounds.items()
-    }
     violated = []
-    with precision.scope("float64"):
-        for f in own:
-            mismatch = sp.diff(expression, Coordinate(f.axis), f.order) - f.value
-            z = {**points, f.axis: np.full(64, f.place)}
-            names = {"what": f"lift of '{field}'"}
-            error = np.abs(Emitted(mismatch, **names)({}, z, system.parameters))
-            size = np.abs(Emitted(f.value, **names)({}, z, system.parameters))
-            if not error.max() <= EXACT * max(1.0, size.max()):
-                violated.append(f)
+    for f in own:
+        mismatch = sp.diff(expression, Coordinate(f.axis), f.order) - f.value
+        error = np.abs(_values(system, mismatch, f, {}))
+        size = np.abs(_values(system, f.value, f, {}))
+        if not error.max() <= EXACT * max(1.0, size.max()):
+            violated.append(f)
     return violated
 
 

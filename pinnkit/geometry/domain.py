@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pinnkit.geometry.plane import PlaneDomain
     from pinnkit.geometry.product import Product
 
-MAX_SPACE_AXES = 3
+MAX_SPACE_AXES = 10
 
 
 class Region(ABC):

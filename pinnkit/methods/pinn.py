@@ -14,7 +14,8 @@ from pinnkit.ansatz import Enforcement, build_ansatz, enforce
 from pinnkit.ansatz.enforce import Architecture
 from pinnkit.compile.system import System
 from pinnkit.methods.base import Method, Progress, Run
-from pinnkit.nn import MLP
+from pinnkit.geometry import Box
+from pinnkit.nn import MLP, Separable
 from pinnkit.objective import ResidualObjective, TimeSlabs, Trial, residual_objective
 from pinnkit.solution import Pointwise, Solution, Status
 from pinnkit.training import FitResult, Stage, default_stages, fit
@@ -36,7 +37,7 @@ class PINN(Method):
     loss in float64 with points redrawn where the residual is large; see `SSBFGS`.
 
     - `network`: `MLP(30, 3)`, `ModifiedMLP()`, `PirateNet()`, `Fourier(...)`, `Separable(...)`, or
-      any architecture with `.build(in_size, out_size, key=, groups=)`.
+      any architecture with `.build(in_size, out_size, key=, groups=)`; see `default_network`.
     - `stages`: algorithms in turn; None takes 4000 steps, or the whole time budget, of what
       `default_stages` recommends for the number of weights.
     - `points`: places per batch for the equations; None takes 2.5 residuals per weight.
@@ -47,7 +48,7 @@ class PINN(Method):
     - `harmonics`: cosine-sine pairs of a periodic axis.
     """
 
-    network: Architecture = eqx.field(static=True, default=MLP(30, 3))
+    network: Architecture | None = eqx.field(static=True, default=None)
     stages: tuple[Stage, ...] | None = eqx.field(static=True, default=None)
     points: int | None = eqx.field(static=True, default=None)
     adaptive: float | None = eqx.field(static=True, default=None)
@@ -66,7 +67,8 @@ class PINN(Method):
     def run(self, system: System, run: Run) -> Solution:
         build, sampling, training = jax.random.split(run.key, 3)
         enforcement = enforce(system)
-        ansatz = build_ansatz(enforcement, self.network, harmonics=self.harmonics, key=build)
+        network = self.network or default_network(system)
+        ansatz = build_ansatz(enforcement, network, harmonics=self.harmonics, key=build)
         objective = self.objective(system, enforcement, sampling, weights(ansatz))
         stages = self.stages or default_stages(weights(ansatz), run.seconds, steps=STEPS)
         result = fit(
@@ -138,6 +140,19 @@ class PINN(Method):
         status = Status(resolved, reason, interrupted=result.status.startswith("interrupted"))
         evaluator = Pointwise(result.params.function)
         return Solution(system.problem, evaluator, self.name, status, history=history, stats=stats)
+
+
+def default_network(system: System) -> Architecture:
+    """A sum of products for linear problems on a box of two or three axes, else a plain network.
+
+    Solutions of linear equations whose coefficients and data are products, or short sums of them,
+    are of low rank as a rule; of the same size, `Separable` then has errors 2 to 300 times smaller.
+    With more axes its factors have too many weights together.
+    """
+    box = isinstance(system.domain, Box) and 2 <= len(system.axes) <= 3
+    if box and system.traits.linear:
+        return Separable(16, MLP(20, 2))
+    return MLP(30, 3)
 
 
 def weights(tree: Any) -> int:

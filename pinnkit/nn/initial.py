@@ -30,6 +30,18 @@ def dense(key: Array, sizes: Sequence[int]) -> tuple[tuple[Array, ...], tuple[Ar
     return weights, tuple(jnp.zeros(n, jnp.result_type(float)) for _, n in pairs)
 
 
+def first_layer(key: Array, n_in: int, n_out: int, frequency: float) -> tuple[Array, Array]:
+    """Weights (n_in, n_out) ~ N(0, frequency^2 / n_in) and biases (n_out,) as large, uniform.
+
+    For inputs that span [-1, 1]: units begin with about `frequency` radians across half the domain,
+    and bend at places all over it. Glorot's weights without biases begin nearly linear instead.
+    """
+    first, second = jax.random.split(key)
+    size, kind = frequency / n_in**0.5, jnp.result_type(float)
+    weights = size * jax.random.normal(first, (n_in, n_out), kind)
+    return weights, jax.random.uniform(second, (n_out,), kind, -size, size)
+
+
 def require_sizes(architecture: Any, *names: str) -> None:
     """Raise `OptionError` unless these attributes are whole numbers of at least 1."""
     for name in names:

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 import equinox as eqx
+import jax
 from jax import Array
 
+from pinnkit.errors import OptionError
 from pinnkit.nn.activations import activation
-from pinnkit.nn.initial import dense, require_sizes
+from pinnkit.nn.initial import dense, first_layer, require_sizes
 
 
 class MLPNetwork(eqx.Module):
@@ -33,24 +35,37 @@ class MLPNetwork(eqx.Module):
 class MLP:
     """Architecture of a fully connected network: `depth` hidden layers of `width` units.
 
-    Raises `OptionError` for a width or depth below 1 or an unknown activation.
+    `frequency`: radians that a unit of the first layer turns across half the domain at first, in
+    the mean; 0 for Glorot's weights in the first layer too.
+
+    Raises `OptionError` for a width or depth below 1, a negative frequency or an unknown
+    activation.
     """
 
     width: int = 20
     depth: int = 3
     activation: str = "tanh"
+    frequency: float = 3.0
 
     def __post_init__(self) -> None:
         require_sizes(self, "width", "depth")
+        if not self.frequency >= 0:
+            raise OptionError(
+                f"MLP(frequency={self.frequency!r}) must not be negative. Give 0 or more."
+            )
         activation(self.activation)
 
     def build(
         self, in_size: int, out_size: int, *, key: Array, groups: tuple[int, ...] = ()
     ) -> MLPNetwork:
-        """Network (in_size,) -> (out_size,): Glorot weights, zero biases.
+        """Network (in_size,) -> (out_size,): Glorot weights, zero biases but in the first layer.
 
         The arrays have the default float type of the surrounding precision scope.
         """
         del groups
         weights, biases = dense(key, (in_size, *(self.width,) * self.depth, out_size))
+        if self.frequency:
+            first = jax.random.fold_in(key, 0)
+            weight, bias = first_layer(first, in_size, self.width, self.frequency)
+            weights, biases = (weight, *weights[1:]), (bias, *biases[1:])
         return MLPNetwork(weights, biases, self.activation)
