@@ -10,7 +10,6 @@ from functools import lru_cache
 
 import numpy as np
 from scipy.special import roots_jacobi
-from scipy.stats import qmc
 
 from pinnkit.errors import GeometryError
 
@@ -36,6 +35,9 @@ def unit_points(n: int, dim: int, seed: int, method: str = "sobol") -> np.ndarra
         return np.zeros((n, dim))
     if method == "uniform":
         return generator.random((n, dim))
+    # takes a second to import, which not every command needs
+    from scipy.stats import qmc
+
     # A power of two keeps the sequence balanced; a prefix of it is still low-discrepancy.
     exponent = max(int(n - 1).bit_length(), 0)
     return qmc.Sobol(dim, scramble=True, rng=generator).random_base2(exponent)[:n]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 
-import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -179,6 +178,9 @@ class Semidiscrete:
 
     @functools.cached_property
     def _integrate(self):
+        # takes a second to import, which only this needs
+        import diffrax
+
         def run(state: State, times: Array, tolerance, scale, implicit: bool) -> State:
             # Steps end on the snapshots: the solvers' own interpolants are of lower order.
             controller = diffrax.ClipStepSizeController(

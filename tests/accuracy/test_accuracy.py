@@ -58,19 +58,42 @@ def test_graded_experts_on_burgers(cole_hopf):
 
 def test_pinn_on_burgers(cole_hopf):
     method = pk.PINN(stages=(pk.SSBFGS(steps=1500),))
-    assert worst(solve("burgers", method), cole_hopf) < 3e-4
+    assert worst(solve("burgers", method), cole_hopf) < 1e-4
 
 
 def test_pinn_on_heat():
-    assert against_exact(solve("heat1d", pk.PINN(stages=(pk.SSBFGS(steps=500),)))) < 5e-6
+    assert against_exact(solve("heat1d", pk.PINN(stages=(pk.SSBFGS(steps=500),)))) < 4e-6
 
 
 def test_pinn_on_the_cavity():
     method = pk.PINN(stages=(pk.SSBFGS(steps=1000),))
     solution = solve("cavity", method)
     s = np.linspace(0.1, 0.9, 9)
-    np.testing.assert_allclose(solution(x=0.5, y=s)["u"], CAVITY_U, atol=4e-3)
-    np.testing.assert_allclose(solution(x=s, y=0.5)["v"], CAVITY_V, atol=4e-3)
+    np.testing.assert_allclose(solution(x=0.5, y=s)["u"], CAVITY_U, atol=4e-4)
+    np.testing.assert_allclose(solution(x=s, y=0.5)["v"], CAVITY_V, atol=4e-4)
+
+
+@pytest.mark.parametrize(
+    ("problem", "parameters", "steps", "bound"),
+    [
+        ("helmholtz2d", {"a1": 6, "a2": 6}, 1000, 8e-3),
+        ("helmholtz3d", {}, 500, 1e-2),
+        ("poisson5d", {}, 500, 1e-3),
+        ("wave1d", {}, 1000, 5e-4),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_pinn_on_linear_problems(problem, parameters, steps, bound):
+    method = pk.PINN(stages=(pk.SSBFGS(steps=steps),))
+    assert against_exact(solve(problem, method, **parameters)) < bound
+
+
+def test_pinn_where_the_initial_value_has_a_kink():
+    """Allen-Cahn: x^2 cos(pi x) has a kink where the period closes, and must not be exact."""
+    solution = solve("allen_cahn", pk.PINN(stages=(pk.SSBFGS(steps=1500),)))
+    assert "soft" in solution.stats["conditions"]
+    reference = solve("allen_cahn", pk.Lines())
+    assert worst(solution, reference) < 6e-3
 
 
 def test_levels_of_the_finite_well():

@@ -186,3 +186,40 @@ def test_account_gives_reasons():
     account = enforce(compile_problem(lid))
     assert [(r.name, r.regions) for r in account.soft] == [("v y+", ("y+",))]
     assert "disagrees" in account.describe()
+
+
+def periodic_heat(initial):
+    equation = Equation(u.diff(t) - u.diff(x, 2))
+    conditions = (equation, Initial(u, initial), Periodic("x"))
+    return compile_problem(Problem("p", Box(t=(0, 1), x=(-1, 1), time="t"), conditions))
+
+
+@pytest.mark.parametrize(
+    ("initial", "order"), [(x**2 * sp.cos(sp.pi * x), 1), (x, 0), (sp.sin(sp.pi * x / 2), 0)]
+)
+def test_initial_values_that_jump_where_an_axis_closes_are_soft(initial, order):
+    """The lift would keep the jump for all times; equations of second order mend it at once."""
+    account = enforce(periodic_heat(initial))
+    assert not account.hard
+    (residual,) = account.soft
+    assert account.reasons[residual.name] == (
+        f"its derivative of order {order} jumps where x closes"
+    )
+
+
+@pytest.mark.parametrize("initial", [sp.cos(sp.pi * x), sp.exp(sp.sin(sp.pi * x)), sp.S.One])
+def test_periodic_initial_values_are_exact(initial):
+    account = enforce(periodic_heat(initial))
+    assert len(account.hard) == 1 and not account.soft
+
+
+def test_data_on_many_faces_are_soft():
+    """A lift from 2 d faces is a sum of 3^d - 1 copies of the data; without data there is none."""
+    axes = coordinates("a b c d e")
+    f = field("f", *axes)
+    box = Box(**{a.name: (0, 1) for a in axes})
+    given = {value: (Equation(laplacian(f)), Dirichlet(f, value)) for value in (sum(axes), 0)}
+    soft, hard = (enforce(compile_problem(Problem("p", box, c))) for c in given.values())
+    assert not soft.hard and len(soft.soft) == 1
+    assert "too long" in next(iter(soft.reasons.values()))
+    assert len(hard.hard) == 10 and not hard.soft

@@ -102,7 +102,7 @@ def test_soft_conditions_are_learnt():
         conditions=[Equation(v.diff(x, 2), name="line"), Dirichlet(v, 1, on="x-"),
                     Robin(v, 1, 1, 3, on="x+", name="robin")],
     )  # fmt: skip
-    solution = small(steps=80).run(compile_problem(problem), Run(jax.random.key(0)))
+    solution = small(steps=160).run(compile_problem(problem), Run(jax.random.key(0)))
     s = np.linspace(0, 1, 9)
     assert "soft   robin" in solution.stats["conditions"]
     np.testing.assert_allclose(solution(x=s)["v"], 1 + s, atol=1e-4)

@@ -33,10 +33,27 @@ def test_shapes_and_number_of_parameters(width, depth, d, c):
 
 
 def test_glorot_variance_and_zero_biases(x64, key):
-    net = MLP(width=300, depth=2).build(100, 1, key=key)
+    net = MLP(width=300, depth=2, frequency=0).build(100, 1, key=key)
     np.testing.assert_allclose(jnp.var(net.weights[0]), 2 / 400, rtol=0.03)
     np.testing.assert_allclose(jnp.var(net.weights[1]), 2 / 600, rtol=0.03)
     assert all(not jnp.any(bias) for bias in net.biases)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_the_first_layer_turns_by_its_frequency(x64, key, size):
+    """w.z has mean square frequency^2 / 3 for z uniform on the cube; biases are as large."""
+    net = MLP(width=20000, depth=1, frequency=3.0).build(size, 1, key=key)
+    z = jax.random.uniform(jax.random.key(1), (size, 64), minval=-1.0, maxval=1.0)
+    turned = net.weights[0].T @ z
+    np.testing.assert_allclose(jnp.mean(turned**2), 3.0 * jnp.mean(z**2) * 3.0, rtol=0.05)
+    bound = 3.0 / size**0.5
+    assert 0.99 * bound < jnp.abs(net.biases[0]).max() <= bound
+    assert not jnp.any(net.biases[1])
+
+
+def test_negative_frequencies_are_refused():
+    with pytest.raises(OptionError, match="frequency=-1"):
+        MLP(frequency=-1.0)
 
 
 @pytest.mark.parametrize("name", ["float32", "float64"])
