@@ -16,21 +16,29 @@ import h5py
 import numpy as np
 
 from pinnkit import files, precision
-from pinnkit.errors import RunFileError
+from pinnkit.errors import OptionError, RunFileError
 from pinnkit.known import KNOWN
 from pinnkit.solution import Solution
 from pinnkit.store.codec import Decoder, Encoder
 
 FORMAT = "pinnkit-run"
 VERSION = 1
+SUFFIXES = (".h5", ".hdf5")
 
 
 def save(solution: Solution, path: str | Path, *classes: type) -> Path:
     """Write the solution to `path`, atomically; `classes` are network classes of your own.
 
-    Raises `OptionError` if the folder cannot be written.
+    Raises `OptionError` for a suffix other than `.h5` and `.hdf5`, and if the folder cannot be
+    written.
     """
     path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise OptionError(
+            f"Run files are HDF5; '{path}' has another suffix. Write "
+            f"solution.save('{path.with_suffix('.h5')}'), or values for other programs with "
+            "solution.export(path)."
+        )
     own = {type(m) for m in _modules(solution.evaluator)} - set(KNOWN)
     encoder = Encoder((*KNOWN, *classes, *own))
     names = [f.name for f in dataclasses.fields(Solution)]

@@ -181,19 +181,49 @@ class Solution:
         return export(self, path, **options)
 
     def plot(self, path: str | Path | None = None, **options: Any) -> matplotlib.figure.Figure:
-        """Profiles, x-t maps or 2-D fields, whichever suits the domain."""
+        """Profiles, x-t maps or 2-D fields, whichever suits the domain.
+
+        With `path` written to a file (`.png`, `.pdf`, `.svg`); missing folders are made.
+        """
         from pinnkit.report.plots import plot
 
         return plot(self, path, **options)
 
-    def compare(self, other: Solution | Reference | str | Path, **options: Any) -> Comparison:
-        """Norms of the difference from another solution, or from a file that others computed."""
+    def compare(
+        self,
+        other: Solution | Reference | str | Path,
+        *,
+        rename: Mapping[str, str] | None = None,
+        time: float | None = None,
+        resolution: int | Mapping[str, int] | None = None,
+        **unknown: Any,
+    ) -> Comparison:
+        """Norms of the difference from another solution, or from a file that others computed.
+
+        - `rename`: name in the file -> name in the problem, such as `{"usol": "u"}`; also
+          `"u[x,t]"` to state the order of an array's dimensions, and `"0.5": "x"` for a coordinate
+          that the file leaves out.
+        - `time`: compare at this stored time only.
+        - `resolution`: points per axis of the uniform grid on which two solutions meet.
+
+        Raises `ReferenceFileError` if the file cannot be used, and `OptionError` for unknown
+        options, or if the two have nothing in common.
+        """
         from pinnkit.report.compare import compare
 
-        return compare(self, other, **options)
+        if unknown:
+            raise OptionError(
+                f"compare() has no option {', '.join(unknown)}. Choose from rename, time and "
+                'resolution; names in a file are mapped by rename={"usol": "u"}.'
+            )
+        return compare(self, other, rename=rename, time=time, resolution=resolution)
 
     def save(self, path: str | Path) -> Path:
-        """Write a run file (HDF5, data only), atomically."""
+        """Write a run file (`.h5` or `.hdf5`, data only), atomically; missing folders are made.
+
+        Raises `OptionError` for another suffix (`export` writes values in other formats), and if
+        the folder cannot be written.
+        """
         from pinnkit.runfile import save
 
         return save(self, path)

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 
 import h5py
 import jax
@@ -13,12 +14,13 @@ import pytest
 from typer.testing import CliRunner
 
 from pinnkit import PINN, SSBFGS, load, precision
-from pinnkit.cli import app
+from pinnkit.cli import account, app
 from pinnkit.cli.options import parse_budget
 from pinnkit.compile import compile_problem
 from pinnkit.errors import MethodError, OptionError
 from pinnkit.methods.base import Run
 from pinnkit.methods.exact import Exact
+from pinnkit.methods.lines import Lines
 from pinnkit.reference import read, write_grid
 from pinnkit.solution import Solution, Status
 
@@ -100,6 +102,12 @@ def test_solve_exports_by_suffix(heat, tmp_path):
     assert np.allclose(reference.fields["u"], exact(1.0, reference.coordinates["x"]))
 
 
+def test_solve_draws(heat, tmp_path):
+    run("solve", heat, "--method", "exact", "--plot", tmp_path / "a.png", "--quiet")
+    assert (tmp_path / "a.png").stat().st_size > 1000
+    assert "unknown kind '.gif'" in refused("solve", heat, "--plot", tmp_path / "a.gif")
+
+
 def test_compare_with_a_file_of_others(heat, tmp_path):
     run("solve", heat, "--method", "exact", "--out", tmp_path / "a.h5", "--quiet")
     t, x = np.linspace(0, 1, 5), np.linspace(0, 1, 9)
@@ -115,6 +123,8 @@ def test_compare_with_a_file_of_others(heat, tmp_path):
     table = run("compare", *files, "--map", "usol=u", "--time", 0.5).stdout
     assert "9 points" in table and "reference floor" in table
     assert "--map usol=u" in refused("compare", *files)
+    np.savez(tmp_path / "s.npz", x=t, u=t[:, None] * t)
+    assert "(--time …)" in refused("compare", files[0], tmp_path / "s.npz")
     assert "holds no time 0.6" in refused("compare", *files, "--map", "usol=u", "--time", 0.6)
 
 
@@ -170,6 +180,19 @@ def test_an_interrupted_run_is_kept(heat, tmp_path, monkeypatch):
     assert "--out is not given" in refused("solve", heat, "--resume")
 
 
+def test_an_interrupted_reference_has_status_130(heat, tmp_path, monkeypatch):
+    """Whatever the resolution reached, and without the time that measuring takes."""
+    original = Lines.run
+
+    def interrupted(self, system, run):
+        return original(self, system, dataclasses.replace(run, interrupted=lambda: True))
+
+    monkeypatch.setattr(Lines, "run", interrupted)
+    result = run("reference", heat, "--out", tmp_path / "r.h5", "--json", code=130)
+    facts = json.loads(result.stdout)
+    assert facts["status"] == "interrupted" and facts["residuals"] == {}
+
+
 def test_ctrl_c_before_a_first_result(heat, monkeypatch):
     def stop(self, system, run):
         raise KeyboardInterrupt
@@ -192,6 +215,30 @@ def test_resume_tells_where(heat, tmp_path, monkeypatch):
     told = run("solve", heat, "--method", "pinn", "--out", out, "--resume").stderr
     step = int(re.search(r"pinnkit: resuming at step (\d+) of stage 1, after \d+ s", told)[1])
     assert 0 < step == stopped.history["step"][-1] < 40
+
+
+def test_resuming_another_run_is_refused_before_it_is_announced(heat, tmp_path, monkeypatch):
+    out, method = tmp_path / "a.h5", PINN(stages=(SSBFGS(steps=2),), points=100)
+    monkeypatch.setattr(sys.modules["pinnkit.cli.commands"], "_method", lambda *_: method)
+    command = ("solve", heat, "--method", "pinn", "--out", out, "--budget", "90s")
+    assert run(*command, "-q", code=1).stdout.startswith("heat by PINN")
+    told = refused(*command, "--resume", "--set", "k=0.3")
+    assert "another run (different: problem or parameters)" in told and "resuming at" not in told
+
+
+def test_progress_of_a_resumed_run_counts_from_its_start(heat, tmp_path):
+    method, path, heard = PINN(stages=(SSBFGS(steps=50),), points=100), tmp_path / "c.h5", []
+    looks = iter(range(100))
+    stop = Run(jax.random.key(0), interrupted=lambda: next(looks) > 0, checkpoint=path)
+    go_on = dataclasses.replace(stop, interrupted=lambda: False, report=heard.append)
+    system = compile_problem(load(heat))
+    with precision.scope("float64"):
+        method.run(system, stop)
+        with h5py.File(path, "r+") as file:
+            stored = json.loads(file.attrs["facts"])
+            file.attrs["facts"] = json.dumps(stored | {"elapsed": 1e6})
+        solution = method.run(system, go_on)
+    assert heard and max(p.elapsed for p in heard) < 1e3 < 1e6 < solution.stats["wall_s"]
 
 
 def test_ctrl_c_without_a_checkpoint(heat, tmp_path, monkeypatch):
@@ -225,6 +272,7 @@ def test_version_and_help(monkeypatch):
         ("solve", "experts (class LeastSquares)"),
         ("solve", "may be given several times"),
         ("solve", "needs the same --out"),
+        ("solve", "--plot"),
         ("compare", "* RUN <path>"),
         ("compare", "usol=u if the file calls the field u 'usol'"),
         ("compare", "'usol[x,t]=u'"),
@@ -234,6 +282,16 @@ def test_version_and_help(monkeypatch):
     ]:
         words = " ".join(text[name].replace("│", " ").split())
         assert part.strip() in words, (part, words)
+        assert words.replace("--help <bool>", "").count("<bool>") == 0
+
+
+def test_slow_measuring_is_told(heat, monkeypatch):
+    monkeypatch.setattr(account, "PATIENCE", 0.0)
+    original = account._residuals
+    monkeypatch.setattr(account, "_residuals", lambda s: time.sleep(0.2) or original(s))
+    result = run("solve", heat, "--method", "exact")
+    assert "pinnkit: measuring how well the equations are satisfied\n" in result.stderr
+    assert "residual heat: rms" in result.stdout
 
 
 def test_eigenvalues_are_told(tmp_path):

@@ -1,5 +1,7 @@
 """Evaluating a solution: by name, inside its domain, with complaints that name what is wrong."""
 
+import inspect
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -80,3 +82,9 @@ def test_coordinates_go_by_name_and_are_numbers(heat):
     for wrong in ("a", [[1, 2], [3]], heat):
         with pytest.raises(OptionError, match=r"^t=.*: not a number.*Write for example t=0.5"):
             heat(t=wrong, x=0.0)
+
+
+def test_options_of_a_comparison_are_told(heat):
+    assert {"rename", "time", "resolution"} <= set(inspect.signature(heat.compare).parameters)
+    with pytest.raises(OptionError, match=r"no option map\. Choose from rename, time and"):
+        heat.compare(heat, map={"usol": "u"})

@@ -3,17 +3,23 @@
 Exit status: 0 success, 1 the solver failed, 2 bad input, 130 interrupted (work is kept).
 """
 
-import contextlib
 import functools
 import importlib.metadata
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pinnkit.cli.account import note, tell, tell_checkpoint, tell_how_to_go_on
+from pinnkit.cli.account import (
+    as_options,
+    checkpoint_told,
+    note,
+    opened,
+    tell,
+    tell_how_to_go_on,
+)
 from pinnkit.cli.options import (
     check_output,
     check_precision,
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 RUN_SUFFIXES = (".h5", ".hdf5")
+FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 METHODS = {
     "pinn": ("pinn", "PINN"),
     "experts": ("least_squares", "LeastSquares"),
@@ -56,8 +63,14 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="Parameter, such as nu=0.005; may be given several times."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; a short account.")]
+FLAG: dict[str, Any] = {"metavar": ""}
+"""Options that take no value; Typer would show `<bool>`."""
+
+Json = Annotated[
+    bool, typer.Option("--json", **FLAG, help="Print one JSON object and nothing else.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", **FLAG, help="No progress; a short account.")]
+Plot = Annotated[Path | None, typer.Option(help="Figure: .png .pdf .svg.")]
 Map = Annotated[
     list[str] | None,
     typer.Option(
@@ -86,7 +99,11 @@ def _common(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+            "--version",
+            **FLAG,
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version and exit.",
         ),
     ] = False,
 ) -> None:
@@ -112,7 +129,10 @@ def _tidy(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _complain(error: Exception, status: int) -> None:
-    note(" ".join(str(error).split()))
+    """The message as one line; what it lists, indented, goes below."""
+    text = as_options(str(error))
+    lines = text.splitlines() if "\n  " in text else [text]
+    note("\n".join("  " * line.startswith("  ") + " ".join(line.split()) for line in lines))
     raise typer.Exit(status) from None
 
 
@@ -135,9 +155,11 @@ def solve(
         bool,
         typer.Option(
             "--resume",
+            **FLAG,
             help="Continue a run that was interrupted or had a budget; needs the same --out.",
         ),
     ] = False,
+    plot: Plot = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -150,21 +172,26 @@ def solve(
     checkpoint = checkpoint_path(out, resume)
     if out is not None:
         check_output(out, _solution_suffixes())
+    if plot is not None:
+        check_output(plot, FIGURE_SUFFIXES)
     problem = _load(file, set_)
     chosen = None if method is None else _method(method, problem)
     if checkpoint is not None and not resume:
         checkpoint.unlink(missing_ok=True)
     options: dict[str, Any] = {"key": seed, "seconds": seconds, "precision": precision}
     silent = as_json or quiet
+    opening = ""
     if checkpoint is not None and resume and not silent:
-        note(f"resuming at {stopped_at(checkpoint)}")
-    with _checkpoint_told(checkpoint):
-        solution = _run(problem, chosen, silent, checkpoint=checkpoint, **options)
+        opening = f"resuming at {stopped_at(checkpoint)}"
+    with checkpoint_told(checkpoint):
+        solution = _run(problem, chosen, silent, opening, checkpoint=checkpoint, **options)
     if out is not None:
         _write(solution, out)
     if checkpoint is not None and seconds is None and not solution.status.interrupted:
         checkpoint.unlink(missing_ok=True)
     tell(solution, out, as_json, quiet)
+    if plot is not None:
+        solution.plot(plot)
     tell_how_to_go_on(solution, out, checkpoint)
     _finish(solution)
 
@@ -181,12 +208,12 @@ def compare(
     ],
     map_: Map = None,
     time: Annotated[float | None, typer.Option(help="Compare at this stored time only.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Figure: .png .pdf .svg.")] = None,
+    plot: Plot = None,
     as_json: Json = False,
 ) -> None:
     """Compare RUN with what others computed, at their own points."""
     if plot is not None:
-        check_output(plot, (".png", ".pdf", ".svg"))
+        check_output(plot, FIGURE_SUFFIXES)
     from pinnkit.runfile import load
 
     rename = dict(pair(text, "--map") for text in map_ or [])
@@ -244,7 +271,7 @@ def study(
         str | None, typer.Option(help="Dask scheduler instead, such as tcp://host:8786.")
     ] = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Run the cases again that have failed.")
+        bool, typer.Option("--retry-failed", **FLAG, help="Run the cases again that have failed.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -291,17 +318,6 @@ def study(
         raise typer.Exit(FAILED)
 
 
-@contextlib.contextmanager
-def _checkpoint_told(checkpoint: Path | None) -> Iterator[None]:
-    """Name the checkpoint also where Ctrl-C leaves no solution."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if checkpoint is not None and checkpoint.exists():
-            tell_checkpoint(checkpoint)
-        raise
-
-
 def _load(file: Path, texts: list[str] | None) -> "Problem":
     parameters = parse_parameters(texts)
     from pinnkit.spec.load import load
@@ -345,7 +361,10 @@ def _classical(problem: "Problem") -> "Method":
     )
 
 
-def _run(problem: "Problem", method: "Method | None", silent: bool, **options: Any) -> "Solution":
+def _run(
+    problem: "Problem", method: "Method | None", silent: bool, opening: str = "", **options: Any
+) -> "Solution":
+    """Solve; unless `silent` with progress on standard error, `opening` before the first."""
     from pinnkit.solve import solve as solve_problem
 
     if silent:
@@ -355,7 +374,8 @@ def _run(problem: "Problem", method: "Method | None", silent: bool, **options: A
     from pinnkit.report.live import LiveReport
 
     with LiveReport(Console(stderr=True), options.get("seconds")) as report:
-        return solve_problem(problem, method, report=report, **options)
+        told = opened(opening, report)
+        return solve_problem(problem, method, report=told, **options)
 
 
 def _finish(solution: "Solution") -> None:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class Progress:
     """A report from a running method.
 
-    `losses` are root mean square residuals by name; `of` is the planned number of steps.
+    `losses` are root mean square residuals by name; `of` is the planned number of steps. `elapsed`
+    counts from the start of this run, as its budget does, also where the run continues another.
     """
 
     stage: str

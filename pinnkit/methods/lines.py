@@ -138,7 +138,7 @@ class Lines(Method):
             system.problem,
             GridField(jnp.asarray(data, dtype), grid),
             self.name,
-            Status(bool(np.isfinite(worst)) and worst < 1e-2, reason),
+            Status(bool(np.isfinite(worst)) and worst < 1e-2, reason, run.interrupted()),
             history={
                 "step": np.arange(1, len(errors) + 1),
                 "wall_s": np.cumsum([r.seconds for r in results])[1:],

@@ -175,8 +175,8 @@ class Operator(Method):
             (adam,),
             key=key,
             seconds=None if run.seconds is None else max(run.remaining, 1e-3),
-            report=lambda stage, step, of, losses, elapsed: run.report(
-                Progress(stage, step, of, _readable(losses), elapsed)
+            report=lambda stage, step, of, losses, _: run.report(
+                Progress(stage, step, of, _readable(losses), run.elapsed)
             ),
             interrupted=run.interrupted,
             checkpoint=run.checkpoint,

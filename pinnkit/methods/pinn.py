@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from pinnkit.ansatz import Enforcement, build_ansatz, enforce
 from pinnkit.ansatz.enforce import Architecture
 from pinnkit.compile.system import System
-from pinnkit.methods.base import Method, Progress, Run
 from pinnkit.geometry import Box
+from pinnkit.methods.base import Method, Progress, Run
 from pinnkit.nn import MLP, Separable
 from pinnkit.objective import ResidualObjective, TimeSlabs, Trial, residual_objective
 from pinnkit.solution import Pointwise, Solution, Status
@@ -77,8 +77,8 @@ class PINN(Method):
             stages,
             key=training,
             seconds=None if run.seconds is None else max(run.remaining, 1e-3),
-            report=lambda stage, step, of, losses, elapsed: run.report(
-                Progress(stage, step, of, {k: v**0.5 for k, v in losses.items()}, elapsed)
+            report=lambda stage, step, of, losses, _: run.report(
+                Progress(stage, step, of, {k: v**0.5 for k, v in losses.items()}, run.elapsed)
             ),
             interrupted=run.interrupted,
             checkpoint=run.checkpoint,

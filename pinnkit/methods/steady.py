@@ -76,7 +76,7 @@ class Steady(Method):
             system.problem,
             GridField(jnp.asarray(data, dtype), best.grid),
             self.name,
-            Status(worst < GOOD_ENOUGH, reason),
+            Status(worst < GOOD_ENOUGH, reason, run.interrupted()),
             history={
                 "step": np.arange(1, len(errors) + 1),
                 "wall_s": np.array([seconds for _, _, seconds in found[1:]]),

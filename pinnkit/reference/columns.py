@@ -28,13 +28,18 @@ def read_columns(path: Path, wanted: Wanted) -> list[Raw]:
     except OSError as error:
         raise unreadable(path, "text columns", error) from error
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    body = [line for line in lines if not line.startswith(_COMMENT)]
+    numbered = [
+        (number, line.strip())
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() and not line.strip().startswith(_COMMENT)
+    ]
+    body = [line for _, line in numbered]
     if not body:
         raise unreadable(path, "text columns", "no rows")
     separator = next((s for s in (",", ";", "\t") if s in body[-1]), None)
     head = _split(body[0], separator)
     named = not all(_is_number(token) for token in head)
-    rows = _numbers(path, body[1:] if named else body, separator)
+    rows = _numbers(path, numbered[1:] if named else numbered, separator)
     _check_count(path, text, len(rows))
     first = lines.index(body[0])
     names = head if named else _comment_names(lines[:first], rows.shape[1])
@@ -46,13 +51,28 @@ def read_columns(path: Path, wanted: Wanted) -> list[Raw]:
     return [_table(names, rows, parse_floor(_first(_FLOOR, text)))]
 
 
-def _numbers(path: Path, lines: list[str], separator: str | None) -> np.ndarray:
-    if not lines:
+def _numbers(path: Path, numbered: list[tuple[int, str]], separator: str | None) -> np.ndarray:
+    if not numbered:
         raise unreadable(path, "text columns", "a header but no rows")
+    lines = [line for _, line in numbered]
     try:
         return np.loadtxt(lines, delimiter=separator, ndmin=2, comments=list(_COMMENT))
     except ValueError as error:
-        raise unreadable(path, "text columns", error) from error
+        why = _fault(numbered, separator) or error
+        raise unreadable(path, "text columns", why) from error
+
+
+def _fault(numbered: list[tuple[int, str]], separator: str | None) -> str | None:
+    """What is wrong with the first bad line, by its number in the file."""
+    columns = len(_split(numbered[0][1], separator))
+    for number, line in numbered:
+        tokens = _split(line, separator)
+        if len(tokens) != columns:
+            return f"line {number} has {len(tokens)} columns, those before it {columns}"
+        strange = [token for token in tokens if not _is_number(token)]
+        if strange:
+            return f"line {number}: '{strange[0]}' is not a number"
+    return None
 
 
 def _check_count(path: Path, text: str, rows: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pinnkit.errors import OptionError, ReferenceFileError
 from pinnkit.reference.model import Reference
-from pinnkit.reference.raw import Raw, suggestion
+from pinnkit.reference.raw import Raw, renaming, suggestion
 
 _ORDERED = re.compile(r"^(?P<name>.+?)\[(?P<axes>[^\[\]]+)\]$")
 _TIME_NAMES = ("t", "time", "tt")
@@ -45,7 +45,7 @@ def parse_names(
     for left, name in rename.items():
         if name not in (*axes, *fields, *eigenvalues):
             raise OptionError(
-                f"--map {left}={name}: the problem has no '{name}'. Map the file's names to "
+                f"{renaming(left, name)}: the problem has no '{name}'. Map the file's names to "
                 f"coordinates {', '.join(axes)} or fields {', '.join(fields)}."
             )
         match = _ORDERED.match(left)
@@ -63,8 +63,8 @@ def parse_names(
 def _check_order(left: str, order: tuple[str, ...], axes: tuple[str, ...]) -> None:
     if not set(order) <= set(axes) or len(set(order)) != len(order):
         raise OptionError(
-            f"--map {left}=…: the brackets name the coordinates along the array's dimensions, each "
-            f"once. Choose from {', '.join(axes)}."
+            f"{renaming(left, '…')}: the brackets name the coordinates along the array's "
+            f"dimensions, each once. Choose from {', '.join(axes)}."
         )
 
 
@@ -167,10 +167,10 @@ def _find_axis(raw: Raw, names: Names, axis: str) -> np.ndarray | None:
 def _lacks_axis(path: Path, raw: Raw, names: Names, axis: str) -> ReferenceFileError:
     steady = axis == names.time_axis
     mend = (
-        "Say which time it stands for (time=…, --time …)"
+        "Say which time it stands for (time=…)"
         if steady
         else f"Map a variable to it ({suggestion([axis], raw.names())}), or a constant "
-        f"(--map 0.5={axis})"
+        f"({renaming('0.5', axis)})"
     )
     return ReferenceFileError(
         f"Reference file '{path}' lacks the coordinate '{axis}'. It holds {raw.describe()}. {mend}."
@@ -182,7 +182,7 @@ def _check_numbers(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         if np.iscomplexobj(array):
             raise ReferenceFileError(
                 f"Reference file '{path}': '{name}' is complex. Map its parts, for example "
-                f"--map {name}_re={name}."
+                f"{renaming(f'{name}_re', name)}."
             )
         bad = int(np.size(array) - np.count_nonzero(np.isfinite(array)))
         if bad:
@@ -319,10 +319,11 @@ def _order(
             f"Reference file '{path}': '{source}' of shape {array.shape} contradicts the lengths "
             f"of the coordinates {sizes}. Map the coordinates that belong to it."
         )
+    stated = renaming(f"{source}[{','.join(axes)}]", field)
     raise ReferenceFileError(
         f"Reference file '{path}': coordinates of equal length {sizes} leave the order of the "
         f"dimensions of '{source}' open. State it, for example "
-        f'--map "{source}[{",".join(axes)}]={field}".'
+        f"{stated}."
     )
 
 

@@ -89,15 +89,20 @@ def numeric(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def suggestion(wanted: Sequence[str], present: Sequence[str]) -> str:
-    """A `--map` hint with the stored name that looks most like one of `wanted`."""
+    """A `rename=` hint with the stored name that looks most like one of `wanted`."""
     lower = {name.lower(): name for name in present}
     for name in wanted:
         close = difflib.get_close_matches(name.lower(), list(lower), n=1, cutoff=0.4)
         starts = [full for low, full in lower.items() if low.startswith(name.lower())]
         found = starts[:1] or [lower[c] for c in close]
         if found:
-            return f"--map {found[0]}={name}"
-    return f"--map NAME={wanted[0]}"
+            return renaming(found[0], name)
+    return renaming("NAME", wanted[0])
+
+
+def renaming(left: str, name: str) -> str:
+    """The option that maps `left` in the file to `name` in the problem, as Python."""
+    return f"rename={{{left!r}: {name!r}}}"
 
 
 def nearest_time(path: Path, times: np.ndarray, time: float) -> int:

@@ -25,7 +25,7 @@ def read(
 
     - `path`: `.h5 .npz .mat .nc .csv .txt .dat .vtu .vtk .xdmf .msh …`, or an OpenFOAM case folder.
     - `axes`, `fields`: the problem's names. Any non-empty subset of the fields may be present.
-    - `rename`: file name -> problem name (`--map usol=u`). Parts of vectors are `U_x`, of complex
+    - `rename`: file name -> problem name (`{"usol": "u"}`). Parts of vectors are `U_x`, of complex
       arrays `h_re`, `h_im`. `"usol[x,t]": "u"` states the axes along the array's dimensions, needed
       where lengths are equal and the format has no dimension names. A number on the left is a
       constant coordinate: `"0.5": "x"` for a profile along x = 0.5.

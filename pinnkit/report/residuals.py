@@ -4,12 +4,14 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from pinnkit import precision
 from pinnkit.compile import DerivativePlan, Residual, System, Term, compile_problem
 from pinnkit.derivatives.autodiff import term_values
 from pinnkit.objective.blocks import Places, block
+from pinnkit.solution import evaluate
 from pinnkit.spec.condition import Kind
 
 MEASURED = (Kind.EQUATION, Kind.BOUNDARY, Kind.INITIAL)
@@ -35,7 +37,7 @@ def _rms(system: System, residual: Residual, solution: Any, points: int, seed: i
     places: Places = made.pool
     plan = residual.plan
     if hasattr(solution.evaluator, "derivative"):
-        terms = _grid_terms(solution, plan, places.points)
+        terms = _grid_terms(solution.evaluator, solution.fields, plan, places.points)
     else:
         terms = _point_terms(solution.evaluator, solution.fields, plan, places.points)
     z = system.coordinates(places.points)
@@ -46,12 +48,14 @@ def _rms(system: System, residual: Residual, solution: Any, points: int, seed: i
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def _grid_terms(solution: Any, plan: DerivativePlan, points: jax.Array) -> dict[Term, jax.Array]:
-    column = {name: i for i, name in enumerate(solution.fields)}
-    return {
-        term: solution.evaluator.derivative(term.orders)(points)[:, column[term.field]]
-        for term in plan.terms
-    }
+def _grid_terms(
+    evaluator: Any, fields: tuple[str, ...], plan: DerivativePlan, points: jax.Array
+) -> dict[Term, jax.Array]:
+    """All derivatives have the grid of the values: one compiled interpolation serves all."""
+    where, column = np.asarray(points), {name: i for i, name in enumerate(fields)}
+    orders = dict.fromkeys(term.orders for term in plan.terms)
+    values = {o: jnp.asarray(evaluate(evaluator.derivative(o), where)) for o in orders}
+    return {term: values[term.orders][:, column[term.field]] for term in plan.terms}
 
 
 @eqx.filter_jit

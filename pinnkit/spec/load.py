@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from pinnkit.errors import PinnkitError, SpecError
+from pinnkit.geometry.library import meshes_near
 from pinnkit.spec.problem import Problem
 
 
@@ -18,7 +19,8 @@ def load(path: str | Path, **parameters: Any) -> Problem:
     """The problem of a file, which runs as Python code: load only files that you trust.
 
     The file defines `problem`, a `Problem` or a function of keyword parameters that returns one.
-    Keywords override parameters; a function first receives those that it names.
+    Keywords override parameters; a function first receives those that it names. A mesh that it
+    reads by name may lie beside the file.
 
     Raises `SpecError` if the file is missing, fails, or defines no problem.
     """
@@ -29,7 +31,8 @@ def load(path: str | Path, **parameters: Any) -> Problem:
         names = problem.__code__.co_varnames[: problem.__code__.co_argcount]
         own = {k: parameters.pop(k) for k in names if k in parameters}
         try:
-            problem = problem(**own)
+            with meshes_near(path.parent):
+                problem = problem(**own)
         except PinnkitError:
             raise
         except Exception as error:
@@ -59,7 +62,8 @@ def execute(path: Path, kind: str) -> ModuleType:
     module = importlib.util.module_from_spec(specification)
     sys.modules[name] = module
     try:
-        specification.loader.exec_module(module)
+        with meshes_near(path.parent):
+            specification.loader.exec_module(module)
     except PinnkitError:
         raise
     except Exception as error:  # the user's own code may raise anything

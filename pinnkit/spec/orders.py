@@ -6,7 +6,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef, Subs
 
 from pinnkit.errors import SpecError
-from pinnkit.spec.symbols import Coordinate, function_name, is_input, is_unknown
+from pinnkit.spec.symbols import AppliedField, Coordinate, function_name, is_input, is_unknown
 
 Occurrence = tuple[sp.Expr, dict[str, int]]
 
@@ -15,8 +15,12 @@ def expand_derivatives(expression: sp.Expr, what: str) -> sp.Expr:
     """Carry out all derivatives, so that only derivatives of declared functions remain.
 
     Raises `SpecError` for values of a function at a point (`u.subs(x, 0)`), for functions that
-    were not declared and for integrals.
+    were not declared, for integrals and for derivatives by the lookalike of a coordinate.
     """
+    for derivative in expression.atoms(sp.Derivative):
+        for function in derivative.expr.atoms(AppliedField):
+            for variable in derivative.variables:
+                function.refuse_lookalike(variable)
     expanded = expression.doit()
     for atom in sp.preorder_traversal(expanded):
         if isinstance(atom, AppliedUndef):

@@ -73,11 +73,40 @@ class Parameter(_Named):
         return ((self.name, self.default), {})
 
 
+class AppliedField(AppliedUndef):
+    """A declared function of its coordinates."""
+
+    def diff(self, *symbols: Any, **assumptions: Any):
+        """The derivative; `SpecError` for the lookalike of a coordinate."""
+        for entry in symbols:
+            self.refuse_lookalike(entry[0] if isinstance(entry, (tuple, list, sp.Tuple)) else entry)
+        return super().diff(*symbols, **assumptions)
+
+    def refuse_lookalike(self, variable: Any) -> None:
+        """`SpecError` for another symbol of a coordinate's name.
+
+        To SymPy the field does not vary along it: terms would vanish without a word.
+        """
+        symbol = sp.sympify(variable)
+        names = [axis.name for axis in self.args if isinstance(axis, Coordinate)]
+        if not isinstance(symbol, sp.Symbol) or isinstance(symbol, sp.Dummy):
+            return
+        if symbol not in self.args and symbol.name in names:
+            raise SpecError(
+                f"Field '{type(self).__name__}' is differentiated by a symbol '{symbol.name}' that "
+                "is not its coordinate of that name, which would give zero. Make coordinates with "
+                f'coordinates("{" ".join(names)}") and use those everywhere.'
+            )
+
+
 class FieldClass(UndefinedFunction):
     """Metaclass of declared functions: the kind and the law belong to the identity."""
 
     kind: str
     law: Hashable
+
+    def __new__(cls, name: str, **options: Any):
+        return super().__new__(cls, name, (AppliedField,), **options)
 
     def __eq__(cls, other):
         return isinstance(other, FieldClass) and (cls.__name__, cls.kind, cls.law) == (

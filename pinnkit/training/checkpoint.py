@@ -15,6 +15,7 @@ from pinnkit.errors import RunFileError
 from pinnkit.files import atomic
 
 FORMAT = "pinnkit-checkpoint-1"
+PARTS = ("problem or parameters", "options of the method", "training stages", "seed", "precision")
 
 
 def save(path: Path, tree: Any, facts: dict[str, Any], fingerprint: str) -> None:
@@ -38,12 +39,33 @@ def facts(path: Path, fingerprint: str) -> dict[str, Any]:
                 f"'{path}' is not a checkpoint of this version ({FORMAT}). "
                 "Choose another checkpoint path, or delete the file to start afresh."
             )
-        if file.attrs["fingerprint"] != fingerprint:
+        stored = str(file.attrs["fingerprint"])
+        if stored != fingerprint:
             raise RunFileError(
-                f"'{path}' belongs to another run (problem, method, seed or precision differ). "
+                f"'{path}' belongs to another run ({_difference(stored, fingerprint)}). "
                 "Use another checkpoint path, or delete the file to start afresh."
             )
         return json.loads(str(file.attrs["facts"]))
+
+
+def _difference(stored: str, wanted: str) -> str:
+    """What tells two runs apart, in words, from the parts of their fingerprints."""
+    old, new = _parts(stored), _parts(wanted)
+    if len(old) != len(PARTS) or len(new) != len(PARTS):
+        return "problem, method, seed or precision differ"
+    return "different: " + ", ".join(
+        name for name, a, b in zip(PARTS, old, new, strict=True) if a != b
+    )
+
+
+def _parts(fingerprint: str) -> list[str]:
+    """Of `digest options | stages | seed | precision`, which `fit` makes, one for each of `PARTS`.
+
+    The digest is without blanks.
+    """
+    run, *others = fingerprint.rsplit(" | ", 3)
+    digest, _, options = run.partition(" ")
+    return [digest, options, *others]
 
 
 def place(path: Path) -> str:

@@ -65,7 +65,8 @@ def fit(
     and on interruption) equals an uninterrupted one bit for bit. Later calls may extend `steps`.
 
     `report(stage, step, of, losses, elapsed)` is called at every record (every `record_every`
-    steps). A `KeyboardInterrupt` ends the fit with the best parameters so far.
+    steps), and once without losses where a checkpoint is taken up. A `KeyboardInterrupt` ends the
+    fit with the best parameters so far.
 
     Raises `OptionError` for an empty list of stages or a budget that is not positive, and
     `RunFileError` for a checkpoint that is broken or belongs to another run.
@@ -130,7 +131,7 @@ class _Fit:
             if interrupted():
                 raise _Stop("interrupted; the best parameters so far are kept")
             if seconds is not None and time.monotonic() - self.clock >= seconds:
-                raise _Stop(f"time budget of {seconds:g} s used up")
+                raise _Stop(self._budget_words(seconds))
             if path is not None and time.monotonic() - self.saved > SAVE_SECONDS:
                 self.save(path)
 
@@ -146,6 +147,10 @@ class _Fit:
         if path is not None and self.carry is not None and not self.carry.state.x.is_deleted():
             self.save(path)
         return outcome
+
+    def _budget_words(self, seconds: float) -> str:
+        words = f"time budget of {seconds:{'.0f' if seconds >= 10 else '.2g'}} s used up"
+        return words + (f", after {self.before:.0f} s of earlier training" if self.before else "")
 
     def _stage(self, index: int, look: Callable[[], None], end: float) -> str:
         """Run stage `index` to its end (or on from where it was continued)."""
@@ -215,6 +220,7 @@ class _Fit:
             lambda x: initial(self.objective, stage, self.unpack, x, key), self.x
         )
         self.carry, self.best, self.score = files.load(path, (template, self.best, self.score))
+        self.report(stage.name, int(self.carry.step), stage.steps, {}, self.elapsed())
 
     def result(self, reason: str, finished: bool) -> FitResult:
         """The outcome, after a last look at the present parameters."""

@@ -13,7 +13,6 @@ shifted by their maximum, as they swing by 1/(2 pi nu).
 import argparse
 import json
 import os
-import tempfile
 from pathlib import Path
 
 import h5py
@@ -48,10 +47,9 @@ def error_estimate(t: np.ndarray, x: np.ndarray, nu: float, u: np.ndarray) -> fl
 def save(path: Path, t: np.ndarray, x: np.ndarray, u: np.ndarray, nu: float, error: float) -> None:
     """HDF5 with dimension scales; complete or not there at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)
-    os.close(descriptor)
+    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     try:
-        with h5py.File(name, "w") as file:
+        with h5py.File(temporary, "w") as file:
             file["t"], file["x"], file["u"] = t, x, u
             for dimension, axis in enumerate(("t", "x")):
                 file[axis].make_scale(axis)
@@ -59,9 +57,9 @@ def save(path: Path, t: np.ndarray, x: np.ndarray, u: np.ndarray, nu: float, err
             file.attrs["nu"] = nu
             file.attrs["source"] = "Cole-Hopf formula, trapezoid rule"
             file.attrs["error_estimate"] = json.dumps({"u": error})
-        os.replace(name, path)
+        os.replace(temporary, path)
     finally:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def main() -> None:

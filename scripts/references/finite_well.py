@@ -14,7 +14,6 @@ method (Griffiths, "Introduction to Quantum Mechanics", section 2.6).
 import argparse
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,10 +80,9 @@ def state(energy: float, depth: float, odd: bool) -> Callable[[np.ndarray], np.n
 def save(path: Path, x: np.ndarray, depth: float, found: list[tuple[float, bool]]) -> None:
     """HDF5 with x, E (levels) and psi[0], psi[1], ...; complete or not there at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)
-    os.close(descriptor)
+    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     try:
-        with h5py.File(name, "w") as file:
+        with h5py.File(temporary, "w") as file:
             file["x"], file["E"] = x, [energy for energy, _ in found]
             file["x"].make_scale("x")
             for i, (energy, odd) in enumerate(found):
@@ -95,9 +93,9 @@ def save(path: Path, x: np.ndarray, depth: float, found: list[tuple[float, bool]
             file.attrs["error_estimate"] = json.dumps(
                 {f"psi[{i}]": 1e-13 for i in range(len(found))}
             )
-        os.replace(name, path)
+        os.replace(temporary, path)
     finally:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def main() -> None:

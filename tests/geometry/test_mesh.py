@@ -9,6 +9,7 @@ import pytest
 
 from pinnkit.errors import GeometryError
 from pinnkit.geometry import Box, MeshDomain, find_mesh
+from pinnkit.geometry.library import meshes_near
 from pinnkit.geometry.triangles import Locator, hilbert_keys
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,11 +147,21 @@ def test_products_extend_the_groups_over_time(disks):
         domain.region("inner")
 
 
-def test_missing_mesh_lists_the_places():
+def test_missing_mesh_lists_the_places(tmp_path):
     with pytest.raises(
-        GeometryError, match="(?s)no mesh called 'nothing'.*meshes.*MeshDomain.read"
+        GeometryError, match="(?s)no mesh called 'nothing'.*\n  .*meshes\nGive its.*MeshDomain.read"
     ):
         find_mesh("nothing")
+    with meshes_near(tmp_path), pytest.raises(GeometryError) as caught:
+        MeshDomain.read("channel.msh")
+    assert f"\n  {tmp_path}\n" in str(caught.value) and str(caught.value).endswith(".")
+    (tmp_path / "meshes").mkdir()
+    (tmp_path / "meshes" / "channel.py").write_text("")
+    with (
+        meshes_near(tmp_path),
+        pytest.raises(GeometryError, match=r"running .*channel\.py, or give"),
+    ):
+        MeshDomain.read("channel.msh")
     with pytest.raises(GeometryError, match="no mesh called 'nowhere.msh'"):
         MeshDomain.read("nowhere.msh")
 

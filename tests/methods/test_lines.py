@@ -79,6 +79,14 @@ def test_heat_by_reflection_is_exact():
     assert solution.error_estimate["u"] < 1e-8
 
 
+def test_ctrl_c_ends_the_refinement_and_is_told():
+    system = compile_problem(ks(1, 1, 5, Rational(1, 2), Rational(5, 1000), -sin(pi * x), lo=-1))
+    with precision.scope("float64"):
+        stopped = Lines().run(system, Run(jax.random.key(0), interrupted=lambda: True))
+    assert stopped.status.interrupted and stopped.status.reason.startswith("interrupted")
+    assert len(stopped.history["step"]) == 1
+
+
 def test_wave_equation():
     """Second order in time: position and velocity are coupled mode by mode."""
     problem = Problem(

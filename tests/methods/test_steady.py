@@ -92,6 +92,21 @@ def test_helmholtz_with_four_waves():
     assert found["u"] < 1e-8
 
 
+def test_ctrl_c_ends_the_refinement_and_is_told():
+    u = field("u", x)
+    problem = Problem(
+        "boundary layer",
+        Box(x=(-1, 1)),
+        (Equation(Eq(u.diff(x, 2) / 1000 - u, 1)), Dirichlet(u, 0)),
+    )
+    system = compile_problem(problem)
+    with precision.scope("float64"):
+        stopped = Steady().run(system, Run(jax.random.key(0), interrupted=lambda: True))
+    assert stopped.status.interrupted and stopped.status.reason.startswith("interrupted")
+    assert stopped.stats["points x"] < solve(problem).stats["points x"]
+    assert not solve(problem).status.interrupted
+
+
 def test_slopes_and_gauge():
     """Pure Neumann data leave a constant, which the integral condition fixes."""
     u = field("u", x, y)

@@ -126,7 +126,7 @@ def test_a_lacking_variable_lists_those_present(tmp_path, name):
     GRIDS[name](tmp_path / name)
     with pytest.raises(ReferenceFileError, match="none of the fields v.*holds .*u"):
         read(tmp_path / name, axes=AXES, fields=("v",))
-    with pytest.raises(ReferenceFileError, match="lacks 'usol'.*holds .*u.*--map u=u"):
+    with pytest.raises(ReferenceFileError, match="lacks 'usol'.*holds .*u.*rename={'u': 'u'}"):
         read(tmp_path / name, axes=AXES, fields=FIELDS, rename={"usol": "u"})
 
 
@@ -160,7 +160,7 @@ def test_missing_and_unknown_files(tmp_path):
 
 def test_close_names_are_suggested(tmp_path):
     np.savez(tmp_path / "a.npz", t=T, x=X, velocity=U, pressure=U)
-    with pytest.raises(ReferenceFileError, match="--map pressure=p"):
+    with pytest.raises(ReferenceFileError, match="rename={'pressure': 'p'}"):
         read(tmp_path / "a.npz", axes=AXES, fields=("p",))
 
 
@@ -217,6 +217,14 @@ def test_ragged_columns_and_headers(tmp_path):
     (tmp_path / "a.csv").write_text("t,x\n1,2,3\n")
     with pytest.raises(ReferenceFileError, match="names 2 columns but its rows have 3"):
         read(tmp_path / "a.csv", axes=AXES, fields=FIELDS)
+    head = "# from a probe\n\nt,x,u\n1,2,3\n"
+    for bad, told in [
+        ("1,x,3", r"line 5: 'x' is not a number"),
+        ("# broken off\n1,2", "line 6 has 2 columns, those before it 3"),
+    ]:
+        (tmp_path / "c.csv").write_text(head + bad)
+        with pytest.raises(ReferenceFileError, match=told):
+            read(tmp_path / "c.csv", axes=AXES, fields=FIELDS)
     (tmp_path / "b.csv").write_text("t,x,u\n")
     with pytest.raises(ReferenceFileError, match="has|header"):
         read(tmp_path / "b.csv", axes=AXES, fields=FIELDS)

@@ -84,7 +84,7 @@ def test_comsol_cavity_is_recognised_as_a_grid(data):
 
 def test_equal_lengths_need_a_stated_order(data):
     path = data / "cavity" / "ldc_Re100.mat"
-    with pytest.raises(ReferenceFileError, match=r'leave the order .* --map "u\[x,y\]=u"'):
+    with pytest.raises(ReferenceFileError, match=r"leave the order .* rename=\{'u\[x,y\]': 'u'\}"):
         read(path, axes=("x", "y"), fields=("u", "v"))
     maps = {"u[x,y]": "u", "v[x,y]": "v"}
     reference = read(path, axes=("x", "y"), fields=("u", "v"), rename=maps)

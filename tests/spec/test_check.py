@@ -165,6 +165,26 @@ def test_bad_symbols_and_conditions(build, message):
         build()
 
 
+@pytest.mark.parametrize("symbol", [sp.Symbol("x"), sp.Symbol("x", real=True), "x"])
+def test_a_lookalike_of_a_coordinate_does_not_make_a_term_vanish(symbol):
+    for derivative in (lambda: u.diff(symbol, 2), lambda: sp.diff(u, t, (symbol, 2))):
+        with pytest.raises(SpecError, match=r"'u' is differentiated .* coordinates\(\"t x\"\)"):
+            derivative()
+
+
+def test_a_lookalike_in_a_derivative_that_is_not_carried_out():
+    lookalike = sp.Derivative(u**2, sp.Symbol("x"))
+    with pytest.raises(SpecError, match="not its coordinate of that name"):
+        problem(Equation(sp.Eq(u.diff(t), lookalike)), START, ENDS)
+
+
+def test_a_field_does_not_vary_along_the_coordinates_of_others():
+    assert u.diff(coordinates("y")) == 0 and u.diff(sp.Symbol("k")) == 0
+    xi = coordinates("xi")
+    w = field("w", xi)
+    assert (w**2).diff(w) == 2 * w and sp.diff(w.diff(xi) ** 2, w.diff(xi)) == 2 * w.diff(xi)
+
+
 def test_replace_knows_its_parameters():
     nu = parameter("nu", 0.1)
     burgers = problem(Equation(sp.Eq(u.diff(t) + u * u.diff(x), nu * u.diff(x, 2))), START, ENDS)

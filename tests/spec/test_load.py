@@ -2,10 +2,12 @@
 
 import sys
 
+import meshio
+import numpy as np
 import pytest
 
 import pinnkit as pk
-from pinnkit.errors import SpecError
+from pinnkit.errors import GeometryError, SpecError
 
 GOOD = """from pinnkit import Box, Equation, Problem, coordinates, field
 
@@ -45,3 +47,32 @@ def test_purposeful_errors_keep_their_words(tmp_path):
     (tmp_path / "p.py").write_text(GOOD.replace("x=(0, 1)", "x=(1, 0)"))
     with pytest.raises(pk.errors.GeometryError):
         pk.load(tmp_path / "p.py")
+
+
+MESHED = """from pinnkit import Dirichlet, Equation, MeshDomain, Problem
+from pinnkit import coordinates, field, laplacian
+
+x, y = coordinates("x y")
+u = field("u", x, y)
+outer = MeshDomain.read("own.msh")
+
+
+def problem():
+    domain = MeshDomain.read("own")
+    return Problem("p", domain, [Equation(laplacian(u) - 1), Dirichlet(u, 0)])
+"""
+
+
+def test_a_mesh_may_lie_beside_the_file(tmp_path, monkeypatch):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    corners = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]])
+    cells = [("triangle", np.array([[0, 1, 2], [0, 2, 3]]))]
+    meshio.Mesh(corners, cells).write(folder / "own.vtu")
+    meshio.Mesh(corners, cells).write(folder / "own.msh", file_format="gmsh22", binary=False)
+    (folder / "p.py").write_text(MESHED)
+    monkeypatch.chdir(tmp_path)
+    for path in (folder / "p.py", "project/p.py"):
+        assert pk.load(path).domain.measure == pytest.approx(1.0)
+    with pytest.raises(GeometryError, match="no mesh called 'own'"):
+        pk.MeshDomain.read("own")

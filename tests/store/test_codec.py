@@ -194,6 +194,9 @@ def test_unwritable_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OptionError, match="Cannot write"):
         solution().save(tmp_path / "file" / "run.h5")
+    with pytest.raises(OptionError, match=r"save\('.*z.h5'\).*solution.export"):
+        solution().save(tmp_path / "z.npz")
+    assert not (tmp_path / "z.npz").exists()
 
 
 def test_coordinates_are_checked():

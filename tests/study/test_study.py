@@ -1,5 +1,7 @@
 """A study does every case once, whatever interrupts it, and keeps one tidy table."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -77,6 +79,24 @@ def test_interrupted_study_carries_on_without_redoing_a_case(tmp_path):
     assert list(table["status"]) == ["done"] * 6
     study(tmp_path, log).run()
     assert len(log) == 7
+
+
+@pytest.mark.parametrize(("method", "reference"), [(pk.Steady(), None), (pk.Exact(), pk.Steady())])
+def test_ctrl_c_in_a_solve_or_its_reference_is_no_result(tmp_path, monkeypatch, method, reference):
+    original = pk.Steady.run
+
+    def stopped(self, system, run):
+        return original(self, system, dataclasses.replace(run, interrupted=lambda: True))
+
+    case = Case(PROBLEM.replace(parameters={"k": 0.5}), method)
+    sine = Study("sine", [case], reference=reference, folder=tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(pk.Steady, "run", stopped)
+        sine.run()
+    (row,) = sine.table().to_dict("records")
+    assert row["status"] == "interrupted" and "rel_l2_u" not in row
+    (row,) = sine.run().to_dict("records")
+    assert row["status"] == "done" and (reference is None or row["rel_l2_u"] < 1e-8)
 
 
 def test_table_is_tidy_and_readable(tmp_path):

@@ -1,5 +1,10 @@
 """The loop: determinism, exact resume, budget, interruption, best parameters, files."""
 
+import json
+import time
+from types import SimpleNamespace
+
+import h5py
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +25,7 @@ from pinnkit.training import (
     fit,
 )
 from pinnkit.training import loop as loop_module
+from pinnkit.training.checkpoint import facts
 
 pytestmark = pytest.mark.usefixtures("x64")
 KEY = jax.random.key(7)
@@ -150,6 +156,21 @@ def test_time_budget_ends_in_words():
     assert "time budget of 0.3 s" in found.status and not found.finished
 
 
+def test_a_budget_counts_from_the_last_start(tmp_path, monkeypatch):
+    """Earlier training is told apart; the first report is that of the state taken up."""
+    quick = SimpleNamespace(monotonic=lambda: 100 * time.monotonic())
+    monkeypatch.setattr(loop_module, "time", quick)
+    path, heard = tmp_path / "run.h5", []
+    stages, options = (Adam(steps=10**9),), {"key": KEY, "checkpoint": path, "seconds": 28.4833}
+    assert fit(Regression(), start(), stages, **options).status == "time budget of 28 s used up"
+    with h5py.File(path, "r+") as file:
+        stored = json.loads(file.attrs["facts"])
+        file.attrs["facts"] = json.dumps(stored | {"elapsed": 1000.0})
+    found = fit(Regression(), start(), stages, report=lambda *a: heard.append(a), **options)
+    assert found.status == "time budget of 28 s used up, after 1000 s of earlier training"
+    assert heard[0][1] == stored["step"] and heard[0][3] == {}
+
+
 def test_history_columns_agree_in_length():
     found = fit(Regression(), start(), (STAGES["adam"],), key=KEY, record_every=20)
     assert {len(v) for v in found.history.values()} == {3}
@@ -169,8 +190,13 @@ def test_broken_and_foreign_checkpoints(tmp_path):
     fit(Regression(), start(), stages, key=KEY, checkpoint=path, fingerprint="a")
     with pytest.raises(RunFileError, match="belongs to another run.*delete the file"):
         fit(Regression(), start(), stages, key=KEY, checkpoint=path, fingerprint="b")
-    with pytest.raises(RunFileError, match="belongs to another run"):
+    with pytest.raises(RunFileError, match=r"another run \(different: seed\)"):
         fit(Regression(), start(), stages, key=jax.random.key(1), checkpoint=path, fingerprint="a")
+    with pytest.raises(RunFileError, match="different: options of the method, training stages"):
+        other = (STAGES["lbfgs"],)
+        fit(Regression(), start(), other, key=KEY, checkpoint=path, fingerprint="a points=3")
+    with pytest.raises(RunFileError, match="problem, method, seed or precision differ"):
+        facts(path, "of another form")
     path.write_bytes(path.read_bytes()[:-3000])
     with pytest.raises(RunFileError, match="truncated or not HDF5.*Delete it"):
         fit(Regression(), start(), stages, key=KEY, checkpoint=path, fingerprint="a")
