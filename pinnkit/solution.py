@@ -242,6 +242,8 @@ class Solution:
         lines = [f"{self.problem.name} by {self.method}: {self.status.reason}"]
         if "wall_s" in self.stats:
             lines.append(f"  wall time {self.stats['wall_s']:.2f} s, {self.precision}")
+        if "boundary" in self.stats:
+            lines.append(f"  boundary: {self.stats['boundary']}")
         for name, error in (self.error_estimate or {}).items():
             lines.append(f"  {name}: estimated relative L2 error {error:.1e}")
         return "\n".join(lines)

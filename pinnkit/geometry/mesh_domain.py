@@ -187,6 +187,12 @@ class Outline(PlaneDomain):
     def __repr__(self) -> str:
         return f"outline of {self.mesh!r}"
 
+    def describe(self) -> str:
+        """Of what the boundary is made, in words."""
+        kinds = [type(curve).__name__.lower() for curve in self.curves]
+        counts = [f"{kinds.count(k)} {k}{'s' * (kinds.count(k) > 1)}" for k in dict.fromkeys(kinds)]
+        return f"{' and '.join(counts)} through the boundary nodes of {self.mesh.name}"
+
     @cached_property
     def curves(self) -> tuple[Curve, ...]:
         mesh = self.mesh

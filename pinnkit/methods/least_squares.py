@@ -14,12 +14,14 @@ from pinnkit.compile.terms import TermSymbol
 from pinnkit.derivatives.basis import linearise
 from pinnkit.errors import OptionError
 from pinnkit.experts.bases import Basis
+from pinnkit.experts.cut import footprint
 from pinnkit.experts.enriched import with_singular
 from pinnkit.experts.families import Chebyshev, Family, Fixed, Shape, Sine, Tried
 from pinnkit.experts.layout import Boxes, Graded, Layout, Single, check_edges
 from pinnkit.experts.solvers import one_blas_thread
 from pinnkit.experts.wellposed import require_determined
 from pinnkit.geometry import outlined
+from pinnkit.geometry.mesh_domain import Outline
 from pinnkit.methods.automatic import Automatic
 from pinnkit.methods.base import Method, Run
 from pinnkit.methods.ladder import Ladder
@@ -75,7 +77,12 @@ class LeastSquares(Method):
         return None
 
     def run(self, system: System, run: Run) -> Solution:
-        solution = self._run(system.on(outlined(system.domain)), run)
+        ground = outlined(system.domain)
+        solution = self._run(system.on(ground), run)
+        found = footprint(ground)
+        if found is not None and isinstance(found.plane, Outline):
+            stats = {**solution.stats, "boundary": found.plane.describe()}
+            solution = dataclasses.replace(solution, stats=stats)
         return dataclasses.replace(solution, problem=system.problem)
 
     def _run(self, system: System, run: Run) -> Solution:

@@ -10,6 +10,7 @@ import numpy as np
 from pinnkit import precision
 from pinnkit.compile import DerivativePlan, Residual, System, Term, compile_problem
 from pinnkit.derivatives.autodiff import term_values
+from pinnkit.geometry import outlined
 from pinnkit.objective.blocks import Places, block
 from pinnkit.solution import evaluate
 from pinnkit.spec.condition import Kind
@@ -21,9 +22,11 @@ def residual_rms(solution: Any, points: int = 2000, seed: int = 1) -> dict[str, 
     """Root mean square of each residual at quasi-random points, divided by its own scale.
 
     Derivatives are those of the evaluator: of the interpolant, for a solution on a grid. Empty for
-    families and eigenvalue problems, whose equations hold for each member or mode.
+    families and eigenvalue problems, whose equations hold for each member or mode. The boundary of
+    a mesh is the curve that its nodes outline.
     """
     system = compile_problem(solution.problem)
+    system = system.on(outlined(system.domain))
     if system.inputs or system.eigenvalues:
         return {}
     measured = [r for r in system.residuals if r.kind in MEASURED]

@@ -13,6 +13,7 @@ from pinnkit.experts.layout import Blocks, Graded
 from pinnkit.geometry import Box, MeshDomain
 from pinnkit.methods.base import Run
 from pinnkit.methods.least_squares import LeastSquares
+from pinnkit.report.residuals import residual_rms
 from pinnkit.spec.condition import (
     Dirichlet,
     Equation,
@@ -386,6 +387,8 @@ def test_slopes_on_a_mesh_take_the_normals_of_the_curve():
     solution = run(Problem(name="slopes", domain=mesh, conditions=conditions))
     assert solution.status.ok
     assert nodal_error(solution, exact) < 1e-11
+    assert "boundary: 1 arc through the boundary nodes of mesh" in str(solution)
+    assert max(residual_rms(solution).values()) < 1e-10
 
 
 def test_heat_on_a_mesh_times_an_interval():
