@@ -10,9 +10,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from pinnkit.ansatz import Enforcement, build_ansatz, enforce
+from pinnkit.ansatz import Ansatz, Enforcement, build_ansatz, enforce
 from pinnkit.ansatz.enforce import Architecture
 from pinnkit.compile.system import System
+from pinnkit.errors import MethodError
 from pinnkit.geometry import Box
 from pinnkit.methods.base import Method, Progress, Run
 from pinnkit.nn import MLP, Separable
@@ -69,6 +70,7 @@ class PINN(Method):
         enforcement = enforce(system)
         network = self.network or default_network(system)
         ansatz = build_ansatz(enforcement, network, harmonics=self.harmonics, key=build)
+        _require_curvature(ansatz, system)
         objective = self.objective(system, enforcement, sampling, weights(ansatz))
         stages = self.stages or default_stages(weights(ansatz), run.seconds, steps=STEPS)
         result = fit(
@@ -153,6 +155,24 @@ def default_network(system: System) -> Architecture:
     if box and system.traits.linear:
         return Separable(16, MLP(20, 2))
     return MLP(30, 3)
+
+
+def _require_curvature(ansatz: Ansatz, system: System) -> None:
+    """`MethodError` for piecewise linear networks where second derivatives are needed."""
+    order = max(r.plan.max_order for r in system.equations)
+    size = ansatz.embedding.size
+
+    @eqx.filter_jit
+    def second(network: Any, z: jax.Array) -> jax.Array:
+        slope = lambda p: jax.jvp(network, (p,), (jnp.ones_like(p),))[1]  # noqa: E731
+        return jax.jvp(slope, (z,), (jnp.ones_like(z),))[1]
+
+    places = [jnp.full(size, place) for place in (-0.9, -0.5, -0.1, 0.3, 0.7)]
+    if order >= 2 and not any(jnp.any(second(ansatz.network, z)) for z in places):
+        raise MethodError(
+            f"The network is piecewise linear (relu?), so that its second derivatives vanish, but "
+            f"the equations are of order {order}. Choose a smooth activation, such as tanh."
+        )
 
 
 def weights(tree: Any) -> int:

@@ -16,7 +16,12 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts/benchmarks"))
 import table  # noqa: E402
 
-SECTIONS = ("Linear problems", "Nonlinear problems", "Flows")
+SECTIONS = (
+    "Linear problems",
+    "Nonlinear problems",
+    "Flows",
+    "Networks: error within a budget",
+)
 KINDS = {
     "experts": ("LeastSquares", "o", LINES[0]),
     "PINN": ("PINN", "s", LINES[1]),

@@ -1,16 +1,20 @@
 """PINN as a method: accuracy on known solutions, exact conditions, account, messages."""
 
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
 from sympy import Eq, pi, sin
 
 from pinnkit.compile import compile_problem
+from pinnkit.errors import MethodError
 from pinnkit.geometry import Box
 from pinnkit.methods.base import Run
-from pinnkit.methods.pinn import PINN
-from pinnkit.nn import MLP
+from pinnkit.methods.pinn import PINN, default_network
+from pinnkit.nn import MLP, Separable
 from pinnkit.spec.condition import Dirichlet, Equation, Initial, Robin
+from pinnkit.spec.load import load
 from pinnkit.spec.problem import Problem
 from pinnkit.spec.symbols import coordinates, eigenvalue, field, parameter
 from pinnkit.training import SSBFGS
@@ -106,6 +110,25 @@ def test_soft_conditions_are_learnt():
     s = np.linspace(0, 1, 9)
     assert "soft   robin" in solution.stats["conditions"]
     np.testing.assert_allclose(solution(x=s)["v"], 1 + s, atol=1e-4)
+
+
+def test_networks_without_curvature_are_refused():
+    """The second derivative of a network of relu units is zero almost everywhere."""
+    v = field("v", x)
+    conditions = [Equation(v.diff(x, 2) + 1), Dirichlet(v, 0)]
+    system = compile_problem(Problem("string", Box(x=(0, 1)), conditions))
+    method = PINN(network=MLP(8, 2, activation="relu"), stages=(SSBFGS(steps=2),))
+    with pytest.raises(MethodError, match=r"piecewise linear.*order 2.*tanh"):
+        method.run(system, Run(jax.random.key(0)))
+
+
+def test_defaults_follow_the_problem():
+    """Sums of products for linear problems on boxes of two or three axes."""
+    folder = Path(__file__).resolve().parents[2] / "problems"
+    kinds = {"helmholtz2d": Separable, "helmholtz3d": Separable, "heat1d": Separable}
+    kinds |= {"burgers": MLP, "poisson5d": MLP, "poisson_disks": MLP, "legendre": MLP}
+    for name, kind in kinds.items():
+        assert isinstance(default_network(compile_problem(load(folder / f"{name}.py"))), kind)
 
 
 def test_refuses_eigenvalue_problems():
