@@ -65,7 +65,8 @@ class Branch:
 
     def dense(self) -> MLP:
         """Architecture of the dense part."""
-        return MLP(self.width, self.depth, self.activation)
+        # the inputs are values of functions or features of them, no coordinates
+        return MLP(self.width, self.depth, self.activation, frequency=0)
 
     def build(
         self, in_channels: int, sensors: tuple[int, ...], out_size: int, *, key: Array
