@@ -116,7 +116,10 @@ NONLINEAR = Section(
         Row("ks_regular", pk.Lines(), EXPERTS),
         Row("ks_chaotic", None, LINES),
         Row("ks_chaotic", pk.Lines(), EXPERTS),
-        Row("ks_chaotic", SINES, EXPERTS, remark="random sines, tolerance 1e-6"),
+        *(
+            Row("ks_chaotic", SINES, EXPERTS, remark="random sines, tolerance 1e-6", key=key)
+            for key in range(5)
+        ),
         Row("gray_scott", None, LINES),
         Row("gray_scott", pk.Lines(), EXPERTS),
     ),
