@@ -9,6 +9,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pinnkit.ansatz import Ansatz, Enforcement, build_ansatz, enforce
 from pinnkit.ansatz.enforce import Architecture
@@ -16,6 +17,8 @@ from pinnkit.compile.system import System
 from pinnkit.errors import MethodError
 from pinnkit.geometry import Box
 from pinnkit.methods.base import Method, Progress, Run
+from pinnkit.methods.held_out import held_out
+from pinnkit.methods.windows import TOO_LONG, March, Recipe, marching, obstacle, too_long
 from pinnkit.nn import MLP, Separable
 from pinnkit.objective import ResidualObjective, TimeSlabs, Trial, residual_objective
 from pinnkit.solution import Pointwise, Solution, Status
@@ -47,6 +50,10 @@ class PINN(Method):
     - `causality`: epsilon of the causal weights over `slabs` time slabs; 0 for none.
     - `condition_weight`: factor of the mean squares of conditions that are not exact.
     - `harmonics`: cosine-sine pairs of a periodic axis.
+    - `windows`: windows in time, each with a network of its own that begins where the one before
+      ends, with as many continuous time derivatives as the equation needs; the stages, and equal
+      shares of a budget, count for each. None begins with one and halves as long as the residual
+      is above 0.1 after 400 steps. Raises `MethodError` where windows do not apply.
     """
 
     network: Architecture | None = eqx.field(static=True, default=None)
@@ -57,6 +64,7 @@ class PINN(Method):
     slabs: int = eqx.field(static=True, default=32)
     condition_weight: float = eqx.field(static=True, default=10.0)
     harmonics: int = eqx.field(static=True, default=1)
+    windows: int | None = eqx.field(static=True, default=None)
 
     def supports(self, system: System) -> str | None:
         if system.inputs:
@@ -68,15 +76,49 @@ class PINN(Method):
     def run(self, system: System, run: Run) -> Solution:
         build, sampling, training = jax.random.split(run.key, 3)
         enforcement = enforce(system)
-        network = self.network or default_network(system)
-        ansatz = build_ansatz(enforcement, network, harmonics=self.harmonics, key=build)
+        recipe = Recipe(
+            self.network or default_network(system),
+            self.harmonics,
+            lambda system, account, size: self.objective(system, account, sampling, size),
+            lambda size, seconds: self.stages or default_stages(size, seconds, steps=STEPS),
+            f"{system.digest} {self._identity()}",
+            UNRESOLVED,
+        )
+        reason = obstacle(system)
+        if reason is not None and (self.windows or 1) > 1:
+            raise MethodError(
+                f"PINN(windows={self.windows}) does not apply to '{system.problem.name}': {reason}."
+                " Leave the option out."
+            )
+        march = None
+        if reason is None:
+            march = March(recipe, system, enforcement, run, jnp.stack([build, sampling, training]))
+        if march is None or self.windows == 1 or not (self.windows or marching(run.checkpoint)):
+            found = self._whole(recipe, system, enforcement, run, (build, sampling, training))
+            divisible = march is not None and self.windows is None
+            if not (divisible and found.status.reason.startswith(TOO_LONG)):
+                return found
+        assert march is not None
+        return self._marched(march, system, enforcement, run)
+
+    def _whole(
+        self,
+        recipe: Recipe,
+        system: System,
+        enforcement: Enforcement,
+        run: Run,
+        keys: tuple[jax.Array, jax.Array, jax.Array],
+    ) -> Solution:
+        """One network for the whole domain."""
+        build, sampling, training = keys
+        ansatz = build_ansatz(enforcement, recipe.architecture, harmonics=self.harmonics, key=build)
         _require_curvature(ansatz, system)
         objective = self.objective(system, enforcement, sampling, weights(ansatz))
-        stages = self.stages or default_stages(weights(ansatz), run.seconds, steps=STEPS)
+        divisible = self.windows is None and obstacle(system) is None
         result = fit(
             objective,
             Trial(ansatz, {}),
-            stages,
+            recipe.stages(weights(ansatz), run.seconds),
             key=training,
             seconds=None if run.seconds is None else max(run.remaining, 1e-3),
             report=lambda stage, step, of, losses, _: run.report(
@@ -84,9 +126,30 @@ class PINN(Method):
             ),
             interrupted=run.interrupted,
             checkpoint=run.checkpoint,
-            fingerprint=f"{system.digest} {self._identity()}",
+            fingerprint=recipe.identity,
+            give_up=too_long(recipe.unresolved) if divisible else lambda *_: None,
         )
         return self._solution(system, enforcement, objective, result, run)
+
+    def _marched(
+        self, march: March, system: System, enforcement: Enforcement, run: Run
+    ) -> Solution:
+        """One network after another."""
+        reason, finished = march.go(self.windows or 2, halving=self.windows is None)
+        worst = max((max(w.held_out.values(), default=0.0) for w in march.done), default=math.inf)
+        resolved = finished and worst < UNRESOLVED
+        if finished and not resolved:
+            reason += _unsatisfied(worst)
+        status = Status(resolved, reason, interrupted=reason.startswith("interrupted"))
+        stats = {
+            "windows": march.account(),
+            "validation loss": max((w.score for w in march.done), default=math.inf),
+            "parameters": sum(w.part.size for w in march.done),
+            "conditions": enforcement.describe(),
+        }
+        history = _rooted(march.history())
+        evaluator = Pointwise(march.function())
+        return Solution(system.problem, evaluator, self.name, status, history=history, stats=stats)
 
     def objective(
         self, system: System, enforcement: Enforcement, key: jax.Array, parameters: int
@@ -129,19 +192,28 @@ class PINN(Method):
             "conditions": enforcement.describe(),
             "derivatives": objective.derivatives(result.params),
         }
-        plain = ("step", "wall_s", "stage", "loss", "validation")
-        history = {k: v if k in plain else v**0.5 for k, v in result.history.items()}
+        history = _rooted(result.history)
         worst = max(held.values(), default=0.0)
         resolved = bool(jnp.isfinite(result.score)) and worst < UNRESOLVED
         reason = result.status
         if not resolved:
-            reason += (
-                f"; the equations are not satisfied, held-out residual {worst:.1e}: train longer, "
-                "or choose another method"
-            )
+            reason += _unsatisfied(worst)
         status = Status(resolved, reason, interrupted=result.status.startswith("interrupted"))
         evaluator = Pointwise(result.params.function)
         return Solution(system.problem, evaluator, self.name, status, history=history, stats=stats)
+
+
+def _unsatisfied(worst: float) -> str:
+    return (
+        f"; the equations are not satisfied, held-out residual {worst:.1e}: train longer, "
+        "or choose another method"
+    )
+
+
+def _rooted(history: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A history with root mean squares for mean squares of residuals."""
+    plain = ("window", "step", "wall_s", "stage", "loss", "validation")
+    return {name: v if name in plain else v**0.5 for name, v in history.items()}
 
 
 def default_network(system: System) -> Architecture:
@@ -184,13 +256,3 @@ def _points(parameters: int, equations: int) -> int:
     """Places for ROWS residuals per weight, in whole hundreds within FEWEST and MOST."""
     wanted = math.ceil(ROWS * parameters / equations / 100) * 100
     return min(max(wanted, FEWEST), MOST)
-
-
-def held_out(objective: ResidualObjective, trial: Trial, key: jax.Array) -> dict[str, float]:
-    """Root mean square of every residual (dimensionless) at places not used in training."""
-
-    @eqx.filter_jit
-    def measure(objective: ResidualObjective, trial: Trial) -> dict[str, jax.Array]:
-        return objective.loss(trial, objective.validation(key, trial))[1]
-
-    return {name: float(value) ** 0.5 for name, value in measure(objective, trial).items()}

@@ -12,7 +12,7 @@ from jax import Array
 from pinnkit.compile.compiler import lower
 from pinnkit.compile.emit import Emitted
 from pinnkit.compile.system import Residual, System
-from pinnkit.derivatives.channels import Scheme, examine, points_per_chunk, scheme
+from pinnkit.derivatives.channels import Orders, Scheme, examine, points_per_chunk, scheme
 from pinnkit.errors import GeometryError
 from pinnkit.geometry.sampling import child_seed, shares
 from pinnkit.objective.scaling import residual_scale
@@ -21,21 +21,38 @@ Field = Callable[[Array], Array]
 
 
 class Places(eqx.Module):
-    """Points (N, d), outward normals (N, space axes) where there are any, data (N,) likewise."""
+    """Points (N, d), outward normals (N, space axes) where there are any, data (N,) likewise.
+
+    `known`: derivatives (N, fields), by multi-index, of a fixed function that is added to the
+    trained one.
+    """
 
     points: Array
     normals: Array | None = None
     data: Array | None = None
+    known: dict[Orders, Array] | None = None
 
     def take(self, index: Array) -> "Places":
         """The places with these indices."""
         return jax.tree.map(lambda leaf: leaf[index], self)
 
 
+class Frame(eqx.Module):
+    """Local coordinates (z - origin) / stretch, all (d,), in which a trained function lives."""
+
+    origin: Array
+    stretch: Array
+
+    def __call__(self, u: Field) -> Field:
+        """u as a function of the coordinates of the problem."""
+        return lambda z: u((z - self.origin) / self.stretch)
+
+
 class Block(eqx.Module):
     """Residuals on common regions. Terms are taken once for all of them.
 
-    `count` points are drawn from `pool` for a batch; `scales` divide the residuals.
+    `count` points are drawn from `pool` for a batch; `scales` divide the residuals. With a `frame`
+    the trained function takes its local coordinates.
     """
 
     pool: Places
@@ -43,6 +60,7 @@ class Block(eqx.Module):
     scales: tuple[float, ...] = eqx.field(static=True)
     system: System = eqx.field(static=True)
     count: int = eqx.field(static=True)
+    frame: Frame | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,7 +80,8 @@ class Block(eqx.Module):
                 z[f"n_{axis}"] = places.normals[:, i]
         data = 0.0 if places.data is None else places.data
         shape = places.points.shape[:1]
-        found = self.scheme.values(u, places.points, z, params)
+        f = u if self.frame is None else self.frame(u)
+        found = self.scheme.values(f, places.points, z, params, places.known)
         return {
             name: (jnp.broadcast_to(value, shape) - data) / scale
             for name, value, scale in zip(self.names, found, self.scales, strict=True)

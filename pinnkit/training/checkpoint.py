@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,17 @@ FORMAT = "pinnkit-checkpoint-1"
 PARTS = ("problem or parameters", "options of the method", "training stages", "seed", "precision")
 
 
-def save(path: Path, tree: Any, facts: dict[str, Any], fingerprint: str) -> None:
+@dataclass(frozen=True)
+class Kept:
+    """Whatever a caller wants to find again: JSON-able `notes`, arrays by name."""
+
+    notes: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+
+def save(
+    path: Path, tree: Any, facts: dict[str, Any], fingerprint: str, kept: Kept | None = None
+) -> None:
     """Write the array leaves of `tree` and the JSON-able `facts`; the old file stays until done."""
     with atomic(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["format"] = FORMAT
@@ -26,6 +37,23 @@ def save(path: Path, tree: Any, facts: dict[str, Any], fingerprint: str) -> None
         file.attrs["facts"] = json.dumps(facts)
         for index, leaf in enumerate(jax.tree.leaves(tree)):
             file.create_dataset(f"leaves/{index:05d}", data=np.asarray(leaf))
+        if kept is not None:
+            file.attrs["kept"] = json.dumps(kept.notes)
+            for name, array in kept.arrays.items():
+                file.create_dataset(f"kept/{name}", data=array)
+
+
+def kept(path: Path) -> Kept | None:
+    """What the caller of the fit had stored, None if nothing.
+
+    Raises `RunFileError` if the file is truncated.
+    """
+    with _open(path) as file:
+        if "kept" not in file.attrs:
+            return None
+        group: Any = file.get("kept", {})
+        arrays = {name: np.asarray(group[name]) for name in group}
+        return Kept(json.loads(str(file.attrs["kept"])), arrays)
 
 
 def facts(path: Path, fingerprint: str) -> dict[str, Any]:

@@ -40,16 +40,16 @@ def initial(objective: Objective, stage: Stage, unpack: Unpack, x: Array, key: A
     return jax.tree.map(jnp.copy, Carry(stage.init(x, squares, unpack), batch, step, never, never))
 
 
-def compiled(objective: Objective, stage: Stage, unpack: Unpack) -> Callable[..., Carry]:
-    """Jitted (carry, key, limit) -> carry: steps until `limit` or until the stage ends itself.
+def compiled(rest: Objective, stage: Stage, unpack: Unpack) -> Callable[..., Carry]:
+    """Jitted (arrays, carry, key, limit) -> carry: steps until `limit` or until the stage ends.
 
-    The trip count is an argument of one compiled loop and batches are keyed by the step, so the
-    split into dispatches cannot change a bit of the result. The carry is donated.
+    `arrays` and `rest` make up the objective. The trip count is an argument of one compiled loop
+    and batches are keyed by the step, so the split into dispatches cannot change a bit of the
+    result. The carry is donated.
     """
-    dynamic, static = eqx.partition(objective, eqx.is_array)
 
-    def advance(dynamic: Any, carry: Carry, key: Array, limit: Array) -> Carry:
-        whole = eqx.combine(dynamic, static)
+    def advance(arrays: Any, carry: Carry, key: Array, limit: Array) -> Carry:
+        whole = eqx.combine(arrays, rest)
         evaluate = Evaluation(whole, unpack)
 
         def body(carry: Carry) -> Carry:
@@ -60,8 +60,7 @@ def compiled(objective: Objective, stage: Stage, unpack: Unpack) -> Callable[...
 
         return jax.lax.while_loop(lambda c: (c.step < limit) & active(stage, c), body, carry)
 
-    jitted = jax.jit(advance, donate_argnums=1)
-    return lambda carry, key, limit: jitted(dynamic, carry, key, limit)
+    return jax.jit(advance, donate_argnums=1)
 
 
 def active(stage: Stage, carry: Carry) -> Array:

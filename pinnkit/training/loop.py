@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from jax.flatten_util import ravel_pytree
 
 from pinnkit.errors import OptionError
 from pinnkit.training import checkpoint as files
-from pinnkit.training.dispatch import active, compiled, initial
+from pinnkit.training.dispatch import active, initial
 from pinnkit.training.objective import Objective, Params
+from pinnkit.training.program import Program
 from pinnkit.training.stage import NONFINITE, WORDS, Stage
 
 Report = Callable[[str, int, int, dict[str, float], float], None]
+GiveUp = Callable[[int, float], str | None]
 DISPATCH_SECONDS = 0.5
 SAVE_SECONDS = 60.0
 
@@ -56,6 +59,10 @@ def fit(
     checkpoint: Path | None = None,
     fingerprint: str = "",
     record_every: int = 25,
+    give_up: GiveUp = lambda *_: None,
+    program: Program | None = None,
+    resume: bool = True,
+    kept: files.Kept | None = None,
 ) -> FitResult:
     """Minimise `objective` from `params` by the stages in turn.
 
@@ -68,6 +75,10 @@ def fit(
     steps), and once without losses where a checkpoint is taken up. A `KeyboardInterrupt` ends the
     fit with the best parameters so far.
 
+    `give_up(step, best score)` is asked at every record and ends the fit where it returns a reason.
+    `program` is compiled code to share with other fits (`Program`); with `resume=False` an existing
+    checkpoint is written over; `kept` is stored in the checkpoint for whoever calls (`files.kept`).
+
     Raises `OptionError` for an empty list of stages or a budget that is not positive, and
     `RunFileError` for a checkpoint that is broken or belongs to another run.
     """
@@ -75,8 +86,11 @@ def fit(
         raise OptionError("fit() got no stages. Give at least one, such as (SSBFGS(),).")
     if seconds is not None and not seconds > 0:
         raise OptionError(f"seconds={seconds!r} is no time budget. Give a positive number or None.")
-    run = _Fit(objective, params, tuple(stages), key, fingerprint, record_every, report)
-    if checkpoint is not None and Path(checkpoint).exists():
+    if program is None or not program.fits(objective, params):
+        program = Program(objective, params)
+    run = _Fit(objective, params, tuple(stages), key, fingerprint, record_every, report, program)
+    run.give_up, run.kept = give_up, kept
+    if checkpoint is not None and resume and Path(checkpoint).exists():
         run.resume(Path(checkpoint))
     reason, finished = run.train(seconds, interrupted, checkpoint)
     return run.result(reason, finished)
@@ -98,12 +112,14 @@ class _Fit:
         fingerprint: str,
         record_every: int,
         report: Report,
+        program: Program,
     ) -> None:
         self.objective, self.stages, self.key = objective, stages, key
-        self.record_every, self.report = record_every, report
-        arrays, static = eqx.partition(params, eqx.is_inexact_array)
-        self.x, unravel = ravel_pytree(arrays)
-        self.unpack = lambda x: eqx.combine(unravel(x), static)
+        self.record_every, self.report, self.program = record_every, report, program
+        self.give_up: GiveUp = lambda *_: None
+        self.kept: files.Kept | None = None
+        self.x = ravel_pytree(eqx.filter(params, eqx.is_inexact_array))[0]
+        self.unpack = program.unpack
         self.best, self.score = jnp.copy(self.x), jnp.full((), jnp.inf, self.x.dtype)
         self.index = 0
         self.carry: Any = None
@@ -114,9 +130,7 @@ class _Fit:
         parts = [stage.identity for stage in stages]
         self.fingerprint = f"{fingerprint} | {parts} | {seed} | {self.x.dtype}"
         hold = jax.random.fold_in(key, 2**31 - 1)
-        self.held = eqx.filter_jit(lambda o, x: o.validation(hold, self.unpack(x)))(
-            objective, self.x
-        )
+        self.held = program.validation(objective, hold, self.x)
 
     def elapsed(self) -> float:
         """Seconds of training, those of the run continued included."""
@@ -158,7 +172,7 @@ class _Fit:
         if self.carry is None or index != self.index:
             self.index, self.recorded = index, -1
             self.carry = initial(self.objective, stage, self.unpack, jnp.copy(self.x), key)
-        advance = compiled(self.objective, stage, self.unpack)
+        advance = partial(self.program.advance, self.objective, stage)
         step, length, begin = int(self.carry.step), 1, time.monotonic()
         self.carry = advance(self.carry, key, jnp.asarray(step, jnp.int32))
         self.compile_s += time.monotonic() - begin
@@ -173,6 +187,9 @@ class _Fit:
             length = max(1, int(done * room / max(now - begin, 1e-6)))
             if step % self.record_every == 0 and step != self.recorded:
                 self.record()
+                reason = self.give_up(self.rows[-1]["step"], float(self.score))
+                if reason is not None:
+                    raise _Stop(reason)
         return self._close(stage)
 
     def _close(self, stage: Stage) -> str:
@@ -186,8 +203,8 @@ class _Fit:
     def record(self) -> None:
         """Validate the present parameters, keep them if best, and add a row to the history."""
         state, step = self.carry.state, int(self.carry.step)
-        self.best, self.score, value = _validate(
-            self.objective, self.unpack, state.x, self.held, self.best, self.score
+        self.best, self.score, value = self.program.validate(
+            self.objective, state.x, self.held, self.best, self.score
         )
         squares = {name: float(value) for name, value in state.squares.items()}
         losses = {"loss": float(state.loss), "validation": float(value)} | squares
@@ -207,7 +224,8 @@ class _Fit:
             "elapsed": self.elapsed(),
             "recorded": self.recorded,
         }
-        files.save(path, (self.carry, self.best, self.score), notes, self.fingerprint)
+        tree = self.carry, self.best, self.score
+        files.save(path, tree, notes, self.fingerprint, self.kept)
         self.saved = time.monotonic()
 
     def resume(self, path: Path) -> None:
@@ -240,18 +258,3 @@ class _Fit:
             stats={"wall_s": self.elapsed(), "compile_s": self.compile_s},
             state=state,
         )
-
-
-@eqx.filter_jit
-def _validate(
-    objective: Objective,
-    unpack: Callable[[Array], Params],
-    x: Array,
-    held: Any,
-    best: Array,
-    score: Array,
-) -> tuple[Array, Array, Array]:
-    """Best parameters and score after looking at `x`, and the score of `x`."""
-    value = objective.score(unpack(x), held)
-    better = jnp.isfinite(value) & jnp.all(jnp.isfinite(x)) & (value < score)
-    return jnp.where(better, x, best), jnp.where(better, value, score), value

@@ -9,3 +9,4 @@ from pinnkit.derivatives.channels.engine import examine as examine
 from pinnkit.derivatives.channels.engine import points_per_chunk as points_per_chunk
 from pinnkit.derivatives.channels.engine import propagate as propagate
 from pinnkit.derivatives.channels.indices import Collapsed as Collapsed
+from pinnkit.derivatives.channels.indices import Orders as Orders

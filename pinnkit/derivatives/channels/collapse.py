@@ -21,7 +21,7 @@ from pinnkit.compile.emit import Emitted
 from pinnkit.compile.system import Residual
 from pinnkit.compile.terms import Term
 from pinnkit.derivatives.channels.engine import PointFunction, propagate
-from pinnkit.derivatives.channels.indices import Collapsed, Orders, closure, feeding
+from pinnkit.derivatives.channels.indices import Collapsed, Key, Orders, closure, feeding
 from pinnkit.spec.symbols import Eigenvalue, Parameter
 
 Operator: TypeAlias = dict[Orders, sp.Expr]
@@ -57,18 +57,26 @@ class Scheme:
         return len(self.orders) + len(self.operators)
 
     def values(
-        self, f: PointFunction, points: Array, z: Mapping[str, Any], params: Mapping[str, Any]
+        self,
+        f: PointFunction,
+        points: Array,
+        z: Mapping[str, Any],
+        params: Mapping[str, Any],
+        known: Mapping[Orders, Array] | None = None,
     ) -> list[Array]:
         """Each residual's `fn` at points (N, d) for fields f: (d,) -> (fields,), as (N,).
 
         `z` holds coordinates and normal components, `params` parameters by name; these may be
-        traced, as in inverse problems.
+        traced, as in inverse problems. `known` are values and derivatives (N, fields), by
+        multi-index, of a function that is added to f; what it lacks is zero.
         """
         operators = [
             Collapsed({orders: _number(c, params) for orders, c in operator.items()})
             for operator in self.operators
         ]
         found = propagate(f, points, self.orders, operators)
+        if known is not None:
+            found = {key: _increased(key, value, known) for key, value in found.items()}
         column = {name: i for i, name in enumerate(self.fields)}
         results = []
         for residual, shares in zip(self.residuals, self.shares, strict=True):
@@ -99,6 +107,21 @@ class Scheme:
         operator = self.operators[share.operator]
         symbol = {term.orders: sp.Symbol(str(term)) for term in share.terms}
         return str(sp.Add(*(c * symbol[orders] for orders, c in operator.items())))
+
+    @property
+    def needed(self) -> tuple[Orders, ...]:
+        """All multi-indices that enter, those within operators included, value first."""
+        within = {orders for operator in self.operators for orders in operator}
+        return tuple(sorted({*self.orders, *within}, key=lambda a: (sum(a), a)))
+
+
+def _increased(key: Key, value: Array, known: Mapping[Orders, Array]) -> Array:
+    """A channel of f plus that of the known function."""
+    parts = key.coefficients if isinstance(key, Collapsed) else {key: 1.0}
+    for orders, coefficient in parts.items():
+        if orders in known:
+            value = value + coefficient * known[orders]
+    return value
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,0 +1,349 @@
+"""Time marching: one small network after another, each for a window in time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from pinnkit.ansatz import (
+    Ansatz,
+    Enforcement,
+    Lift,
+    Windows,
+    build_ansatz,
+    opening,
+    time_orders,
+    window_part,
+)
+from pinnkit.ansatz.enforce import Architecture
+from pinnkit.compile.system import System
+from pinnkit.geometry import Box
+from pinnkit.methods.base import Progress, Run
+from pinnkit.methods.held_out import held_out
+from pinnkit.objective import ResidualObjective, Trial
+from pinnkit.objective.past import Past, after, placed
+from pinnkit.spec.condition import Kind
+from pinnkit.training import FitResult, Stage, fit
+from pinnkit.training.checkpoint import Kept, kept
+from pinnkit.training.program import Program
+
+PROBE = 400
+"""Steps after which a window that is not resolved is halved."""
+MOST = 64
+"""Windows into which automatic halving divides the time at most."""
+TOO_LONG = f"not resolved after {PROBE} steps"
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a PINN makes and trains what one window needs.
+
+    `objective(system, enforcement, weights)`; `stages(weights, seconds)`; `unresolved`: root mean
+    square of residuals above which a window counts as not resolved.
+    """
+
+    architecture: Architecture
+    harmonics: int
+    objective: Callable[[System, Enforcement, int], ResidualObjective]
+    stages: Callable[[int, float | None], tuple[Stage, ...]]
+    identity: str
+    unresolved: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """A finished window; `part` (P,) are its weights, `history` that of its fit."""
+
+    start: float
+    length: float
+    part: np.ndarray
+    history: dict[str, np.ndarray]
+    held_out: dict[str, float]
+    score: float
+
+
+def obstacle(system: System) -> str | None:
+    """Why windows in time do not apply, else None."""
+    if system.time is None or not any(time_orders(system)):
+        return "no equation has a time derivative"
+    if not isinstance(system.domain, Box):
+        return "the domain is no box"
+    for residual in system.conditions:
+        if residual.kind in (Kind.OBSERVED, Kind.INTEGRAL):
+            return f"'{residual.name}' may span several windows"
+        if "final" in residual.regions:
+            return f"'{residual.name}' is given at the end of time"
+    return None
+
+
+def too_long(unresolved: float) -> Callable[[int, float], str | None]:
+    """Ends a fit whose root mean square residual is `unresolved` or more after `PROBE` steps."""
+
+    def judge(step: int, score: float) -> str | None:
+        slow = step >= PROBE and not score**0.5 < unresolved
+        return TOO_LONG if slow else None
+
+    return judge
+
+
+class March:
+    """Mutable bookkeeping of one run through the windows.
+
+    The function after k windows is `Windows`. Only the part of the present window is trained; lift
+    and earlier parts are tabulated at the pool's places, so that a step costs as much in the last
+    window as in the first, and one compiled program serves all windows of one length.
+    """
+
+    def __init__(
+        self, recipe: Recipe, system: System, enforcement: Enforcement, run: Run, keys: jax.Array
+    ) -> None:
+        self.recipe, self.system, self.enforcement, self.run = recipe, system, enforcement, run
+        assert system.time is not None
+        self.build, self.hold, self.training = keys
+        self.time, self.orders = system.axes.index(system.time), time_orders(system)
+        self.begin, self.end = system.domain.bounds[system.time]
+        whole = build_ansatz(
+            enforcement, recipe.architecture, harmonics=recipe.harmonics, key=self.build
+        )
+        self.lift = Lift.of(whole)
+        self.exact_start = opening(enforcement)
+        self.done: list[Window] = []
+        self.programs: dict[bool, Program] = {}
+        self.bases: dict[tuple[bool, float], ResidualObjective] = {}
+        self.length = 0.0
+
+    # -- the windows
+
+    def go(self, count: int, halving: bool) -> tuple[str, bool]:
+        """March in `count` windows, or more where `halving` is allowed; why it ended, if all done.
+
+        A run whose checkpoint holds finished windows goes on with the next.
+        """
+        self.length = (self.end - self.begin) / count
+        fresh = not self._resumed()
+        reason, finished = "", True
+        while self.left and finished:
+            result = self._window(halving and self.count < MOST, fresh)
+            fresh = True
+            if result.status.startswith(TOO_LONG):
+                self.length /= 2
+                continue
+            interrupted = result.status.startswith("interrupted")
+            reason, finished = result.status, not interrupted
+        if not finished:
+            reason += f"; solved up to {self.system.time} = {self.reached:.4g}"
+        return reason, finished and not self.left
+
+    @property
+    def reached(self) -> float:
+        """End of the last finished window."""
+        return self.done[-1].start + self.done[-1].length if self.done else self.begin
+
+    @property
+    def left(self) -> int:
+        """Windows of the present length that are still to come."""
+        return round((self.end - self.reached) / self.length)
+
+    @property
+    def count(self) -> int:
+        """Windows in all, if the rest has the present length."""
+        return len(self.done) + self.left
+
+    def _window(self, halving: bool, fresh: bool) -> FitResult:
+        index, first = len(self.done), not self.done and not self.exact_start
+        objective = self._objective(first)
+        part = self._part(first)
+        if self.done and len(self.done[-1].part):
+            part = _with_weights(part, self.done[-1].part)
+        trial = Trial(part, {})
+        weights = len(ravel_pytree(eqx.filter(part, eqx.is_inexact_array))[0])
+        seconds = None if self.run.seconds is None else max(self.run.remaining, 1e-3) / self.left
+        label = f"window {index + 1} of {self.count}"
+        if first not in self.programs or not self.programs[first].fits(objective, trial):
+            self.programs[first] = Program(objective, trial)
+        result = fit(
+            objective,
+            trial,
+            self.recipe.stages(weights, seconds),
+            key=jax.random.fold_in(self.training, index),
+            seconds=seconds,
+            report=lambda stage, step, of, losses, _: self.run.report(
+                Progress(
+                    f"{stage}, {label}",
+                    step,
+                    of,
+                    {k: v**0.5 for k, v in losses.items()},
+                    self.run.elapsed,
+                )
+            ),
+            interrupted=self.run.interrupted,
+            checkpoint=self.run.checkpoint,
+            fingerprint=f"{self.recipe.identity} from {self.reached} to {self.length}",
+            give_up=too_long(self.recipe.unresolved) if halving else lambda *_: None,
+            program=self.programs[first],
+            resume=not fresh,
+            kept=self._kept(),
+        )
+        if not result.status.startswith(TOO_LONG):
+            self._close(objective, result)
+        return result
+
+    def _close(self, objective: ResidualObjective, result: FitResult) -> None:
+        key = jax.random.fold_in(self.hold, len(self.done))
+        held = held_out(objective, result.params, key)
+        part = np.asarray(ravel_pytree(eqx.filter(result.params, eqx.is_inexact_array))[0])
+        place = self.reached, self.length
+        self.done.append(Window(*place, part, result.history, held, result.score))
+
+    # -- what is trained, and on what
+
+    def _part(self, first: bool) -> Ansatz:
+        """The part of a window with its initial weights."""
+        return window_part(
+            self.enforcement,
+            self.recipe.architecture,
+            gated=not first,
+            harmonics=self.recipe.harmonics,
+            key=self.build,
+        )
+
+    def _objective(self, first: bool) -> ResidualObjective:
+        """The objective of the next window, earlier parts tabulated."""
+        base = self._base(first)
+        pasts = [self._past(block) for block in (*base.equations, *base.conditions)]
+        blocks = [
+            placed(block, past, self.lift, *self._place(self.reached, self.length), self.time)
+            for block, past in zip((*base.equations, *base.conditions), pasts, strict=True)
+        ]
+        number = len(base.equations)
+        return dataclasses.replace(
+            base, equations=tuple(blocks[:number]), conditions=tuple(blocks[number:])
+        )
+
+    def _base(self, first: bool) -> ResidualObjective:
+        """The objective of a window that begins at time 0; the same object for equal windows."""
+        if (first, self.length) not in self.bases:
+            self.bases[first, self.length] = self._made(first)
+        return self.bases[first, self.length]
+
+    def _made(self, first: bool) -> ResidualObjective:
+        system, name = self.system, self.system.time
+        assert isinstance(system.domain, Box) and name is not None
+        box = Box(time=name, **{**system.domain.bounds, name: (0.0, self.length)})
+        soft = self.enforcement.soft
+        if not first:
+            soft = tuple(r for r in soft if r.kind is not Kind.INITIAL)
+        local = dataclasses.replace(self.enforcement, system=system.on(box), soft=soft)
+        size = len(ravel_pytree(eqx.filter(self._part(first), eqx.is_inexact_array))[0])
+        return self.recipe.objective(local.system, local, size)
+
+    def _past(self, block: Any) -> Past:
+        past = Past.nothing(block, self.time, self.orders)
+        for index, window in enumerate(self.done):
+            place = self._place(window.start, window.length)
+            # only the frame matters here, as the tables are those of the end of the window
+            own = placed(block, past, self.lift, *place, self.time)
+            past = after(past, own, self._trained(index), place[1], self.time, self.orders)
+        return past
+
+    def _place(self, start: float, length: float) -> tuple[jax.Array, jax.Array]:
+        return jnp.asarray(start), jnp.asarray(length)
+
+    def _trained(self, index: int) -> Ansatz:
+        first = index == 0 and not self.exact_start
+        return _with_weights(self._part(first), self.done[index].part)
+
+    # -- results
+
+    def function(self) -> Windows:
+        """What is known so far."""
+        return Windows(
+            self.lift,
+            tuple(self._trained(i) for i in range(len(self.done))),
+            tuple(w.start for w in self.done),
+            tuple(w.length for w in self.done),
+            self.orders,
+            self.time,
+        )
+
+    def history(self) -> dict[str, np.ndarray]:
+        """Histories of all windows in turn; "step" and "wall_s" go on, "window" counts from 1."""
+        names = list(dict.fromkeys(name for w in self.done for name in w.history))
+        found: dict[str, list[np.ndarray]] = {name: [] for name in ("window", *names)}
+        steps = seconds = 0.0
+        for number, window in enumerate(self.done, start=1):
+            size = len(window.history["step"])
+            found["window"].append(np.full(size, number))
+            for name in names:
+                column = window.history.get(name, np.full(size, np.nan))
+                offset = {"step": steps, "wall_s": seconds}.get(name, 0)
+                found[name].append(column + offset if offset else column)
+            steps += window.history["step"][-1] if size else 0
+            seconds += window.history["wall_s"][-1] if size else 0
+        return {name: np.concatenate(columns) for name, columns in found.items() if columns}
+
+    def account(self) -> str:
+        """One line per window: its place in time, steps and held-out residual."""
+        lines = []
+        for window in self.done:
+            end, worst = window.start + window.length, max(window.held_out.values(), default=0.0)
+            steps = int(window.history["step"][-1]) if len(window.history["step"]) else 0
+            lines.append(
+                f"{self.system.time} = {window.start:.4g} to {end:.4g}: {steps} steps, "
+                f"held-out residual {worst:.1e}"
+            )
+        return "\n".join(lines)
+
+    # -- checkpoints
+
+    def _kept(self) -> Kept:
+        """The finished windows, for the checkpoint of the next."""
+        notes = {
+            "length": self.length,
+            "windows": [
+                {
+                    "start": w.start,
+                    "length": w.length,
+                    "held_out": w.held_out,
+                    "score": w.score,
+                    "history": {name: list(map(float, c)) for name, c in w.history.items()},
+                }
+                for w in self.done
+            ],
+        }
+        return Kept(notes, {f"{i:03d}": w.part for i, w in enumerate(self.done)})
+
+    def _resumed(self) -> bool:
+        """Take up the finished windows of a checkpoint; whether there was one of a march."""
+        path = self.run.checkpoint
+        if path is None or not Path(path).exists():
+            return False
+        stored = kept(Path(path))
+        if stored is None:
+            return False
+        self.length = stored.notes["length"]
+        for index, facts in enumerate(stored.notes["windows"]):
+            history = {name: np.array(column) for name, column in facts["history"].items()}
+            part = stored.arrays[f"{index:03d}"]
+            place = facts["start"], facts["length"]
+            self.done.append(Window(*place, part, history, facts["held_out"], facts["score"]))
+        return True
+
+
+def marching(checkpoint: Path | None) -> bool:
+    """Whether a checkpoint is that of a march."""
+    return checkpoint is not None and Path(checkpoint).exists() and kept(checkpoint) is not None
+
+
+def _with_weights(part: Ansatz, weights: np.ndarray) -> Ansatz:
+    arrays, static = eqx.partition(part, eqx.is_inexact_array)
+    _, unravel = ravel_pytree(arrays)
+    return eqx.combine(unravel(jnp.asarray(weights)), static)
