@@ -18,6 +18,8 @@ from pinnkit.geometry import Box
 from pinnkit.methods.base import Method, Progress, Run
 from pinnkit.nn import MLP, Separable
 from pinnkit.objective import ResidualObjective, TimeSlabs, Trial, residual_objective
+from pinnkit.objective.sampling import RAD, Sampling
+from pinnkit.objective.weighting import Fixed, Weighting
 from pinnkit.solution import Pointwise, Solution, Status
 from pinnkit.training import FitResult, Stage, default_stages, fit
 
@@ -42,20 +44,23 @@ class PINN(Method):
     - `stages`: algorithms in turn; None takes 4000 steps, or the whole time budget, of what
       `default_stages` recommends for the number of weights.
     - `points`: places per batch for the equations; None takes 2.5 residuals per weight.
-    - `adaptive`: share of the places drawn by residual-based density (rest: evenly); None takes
-      1 for equations up to second order and 0.2 above, where residuals between points are rough.
+    - `sampling`: how places are drawn, one of `sampling.Even()`, `RAD()`, `RARD()`, `R3()`; None
+      takes `RAD(share=1)` for equations up to second order and `RAD(share=0.2)` above, where
+      residuals between points are rough.
     - `causality`: epsilon of the causal weights over `slabs` time slabs; 0 for none.
-    - `condition_weight`: factor of the mean squares of conditions that are not exact.
+    - `weighting`: weights of residuals and places, one of `weighting.Fixed(conditions=10)`,
+      where `conditions` is the factor of conditions that are not exact, `GradientNorm()`, `NTK()`,
+      `Attention()`. The validation score takes fixed weights always.
     - `harmonics`: cosine-sine pairs of a periodic axis.
     """
 
     network: Architecture | None = eqx.field(static=True, default=None)
     stages: tuple[Stage, ...] | None = eqx.field(static=True, default=None)
     points: int | None = eqx.field(static=True, default=None)
-    adaptive: float | None = eqx.field(static=True, default=None)
+    sampling: Sampling | None = eqx.field(static=True, default=None)
     causality: float = eqx.field(static=True, default=0.0)
     slabs: int = eqx.field(static=True, default=32)
-    condition_weight: float = eqx.field(static=True, default=10.0)
+    weighting: Weighting = eqx.field(static=True, default=Fixed())
     harmonics: int = eqx.field(static=True, default=1)
 
     def supports(self, system: System) -> str | None:
@@ -66,12 +71,12 @@ class PINN(Method):
         return None
 
     def run(self, system: System, run: Run) -> Solution:
-        build, sampling, training = jax.random.split(run.key, 3)
+        build, points, training = jax.random.split(run.key, 3)
         enforcement = enforce(system)
         network = self.network or default_network(system)
         ansatz = build_ansatz(enforcement, network, harmonics=self.harmonics, key=build)
         _require_curvature(ansatz, system)
-        objective = self.objective(system, enforcement, sampling, weights(ansatz))
+        objective = self.objective(system, enforcement, points, weights(ansatz))
         stages = self.stages or default_stages(weights(ansatz), run.seconds, steps=STEPS)
         result = fit(
             objective,
@@ -96,14 +101,13 @@ class PINN(Method):
         if system.time is not None and not system.traits.steady and self.causality > 0:
             slabs = TimeSlabs(*system.domain.bounds[system.time], self.slabs, self.causality)
         order = max(r.plan.max_order for r in system.equations)
-        adaptive = self.adaptive if self.adaptive is not None else (1.0 if order <= 2 else 0.2)
         return residual_objective(
             system,
             enforcement.soft,
             points=self.points or _points(parameters, len(system.equations)),
             slabs=slabs,
-            adaptive=adaptive,
-            condition_weight=self.condition_weight,
+            sampling=self.sampling or RAD(share=1.0 if order <= 2 else 0.2),
+            weighting=self.weighting,
             seed=int(jax.random.randint(key, (), 0, 2**31 - 1)),
         )
 
@@ -191,6 +195,6 @@ def held_out(objective: ResidualObjective, trial: Trial, key: jax.Array) -> dict
 
     @eqx.filter_jit
     def measure(objective: ResidualObjective, trial: Trial) -> dict[str, jax.Array]:
-        return objective.loss(trial, objective.validation(key, trial))[1]
+        return objective.means(trial, objective.validation(key, trial))
 
     return {name: float(value) ** 0.5 for name, value in measure(objective, trial).items()}

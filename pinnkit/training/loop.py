@@ -157,7 +157,8 @@ class _Fit:
         stage, key = self.stages[index], jax.random.fold_in(self.key, index)
         if self.carry is None or index != self.index:
             self.index, self.recorded = index, -1
-            self.carry = initial(self.objective, stage, self.unpack, jnp.copy(self.x), key)
+            last = None if self.carry is None else self.carry.batch
+            self.carry = initial(self.objective, stage, self.unpack, jnp.copy(self.x), key, last)
         advance = compiled(self.objective, stage, self.unpack)
         step, length, begin = int(self.carry.step), 1, time.monotonic()
         self.carry = advance(self.carry, key, jnp.asarray(step, jnp.int32))
