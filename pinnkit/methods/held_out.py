@@ -18,4 +18,4 @@ def held_out(objective: ResidualObjective, trial: Trial, key: jax.Array) -> dict
 def _mean_squares(
     objective: ResidualObjective, trial: Trial, key: jax.Array
 ) -> dict[str, jax.Array]:
-    return objective.loss(trial, objective.validation(key, trial))[1]
+    return objective.means(trial, objective.validation(key, trial))

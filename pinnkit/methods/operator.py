@@ -280,8 +280,10 @@ class RelativeError(Objective):
         self.held = _single(validation)
         self.names, self.batch = names, batch
 
-    def sample(self, key: jax.Array, params: Any, step: jax.Array) -> Any:
-        del params, step
+    def sample(
+        self, key: jax.Array, params: Any, step: jax.Array, previous: Any | None = None
+    ) -> Any:
+        del params, step, previous
         chosen = jax.random.randint(key, (self.batch,), 0, len(self.inputs))
         return self.inputs[chosen], self.outputs[chosen]
 

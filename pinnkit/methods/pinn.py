@@ -21,6 +21,8 @@ from pinnkit.methods.held_out import held_out
 from pinnkit.methods.windows import TOO_LONG, March, Recipe, marching, obstacle, too_long
 from pinnkit.nn import MLP, Separable
 from pinnkit.objective import ResidualObjective, TimeSlabs, Trial, residual_objective
+from pinnkit.objective.sampling import RAD, Sampling
+from pinnkit.objective.weighting import Fixed, Weighting
 from pinnkit.solution import Pointwise, Solution, Status
 from pinnkit.training import FitResult, Stage, default_stages, fit
 
@@ -45,10 +47,13 @@ class PINN(Method):
     - `stages`: algorithms in turn; None takes 4000 steps, or the whole time budget, of what
       `default_stages` recommends for the number of weights.
     - `points`: places per batch for the equations; None takes 2.5 residuals per weight.
-    - `adaptive`: share of the places drawn by residual-based density (rest: evenly); None takes
-      1 for equations up to second order and 0.2 above, where residuals between points are rough.
+    - `sampling`: how places are drawn, one of `sampling.Even()`, `RAD()`, `RARD()`, `R3()`; None
+      takes `RAD(share=1)` for equations up to second order and `RAD(share=0.2)` above, where
+      residuals between points are rough.
     - `causality`: epsilon of the causal weights over `slabs` time slabs; 0 for none.
-    - `condition_weight`: factor of the mean squares of conditions that are not exact.
+    - `weighting`: weights of residuals and places, one of `weighting.Fixed(conditions=10)`,
+      where `conditions` is the factor of conditions that are not exact, `GradientNorm()`, `NTK()`,
+      `Attention()`. The validation score takes fixed weights always.
     - `harmonics`: cosine-sine pairs of a periodic axis.
     - `windows`: windows in time, each with a network of its own that begins where the one before
       ends, with as many continuous time derivatives as the equation needs; the stages, and equal
@@ -59,10 +64,10 @@ class PINN(Method):
     network: Architecture | None = eqx.field(static=True, default=None)
     stages: tuple[Stage, ...] | None = eqx.field(static=True, default=None)
     points: int | None = eqx.field(static=True, default=None)
-    adaptive: float | None = eqx.field(static=True, default=None)
+    sampling: Sampling | None = eqx.field(static=True, default=None)
     causality: float = eqx.field(static=True, default=0.0)
     slabs: int = eqx.field(static=True, default=32)
-    condition_weight: float = eqx.field(static=True, default=10.0)
+    weighting: Weighting = eqx.field(static=True, default=Fixed())
     harmonics: int = eqx.field(static=True, default=1)
     windows: int | None = eqx.field(static=True, default=None)
 
@@ -74,12 +79,12 @@ class PINN(Method):
         return None
 
     def run(self, system: System, run: Run) -> Solution:
-        build, sampling, training = jax.random.split(run.key, 3)
+        keys = jax.random.split(run.key, 3)
         enforcement = enforce(system)
         recipe = Recipe(
             self.network or default_network(system),
             self.harmonics,
-            lambda system, account, size: self.objective(system, account, sampling, size),
+            lambda system, account, size: self.objective(system, account, keys[1], size),
             lambda size, seconds: self.stages or default_stages(size, seconds, steps=STEPS),
             f"{system.digest} {self._identity()}",
             UNRESOLVED,
@@ -90,16 +95,12 @@ class PINN(Method):
                 f"PINN(windows={self.windows}) does not apply to '{system.problem.name}': {reason}."
                 " Leave the option out."
             )
-        march = None
-        if reason is None:
-            march = March(recipe, system, enforcement, run, jnp.stack([build, sampling, training]))
-        if march is None or self.windows == 1 or not (self.windows or marching(run.checkpoint)):
-            found = self._whole(recipe, system, enforcement, run, (build, sampling, training))
-            divisible = march is not None and self.windows is None
+        divisible = self.windows is None and reason is None
+        if (self.windows or 1) == 1 and not (divisible and marching(run.checkpoint)):
+            found = self._whole(recipe, system, enforcement, run, keys, divisible)
             if not (divisible and found.status.reason.startswith(TOO_LONG)):
                 return found
-        assert march is not None
-        return self._marched(march, system, enforcement, run)
+        return self._marched(March(recipe, system, enforcement, run, keys))
 
     def _whole(
         self,
@@ -107,14 +108,14 @@ class PINN(Method):
         system: System,
         enforcement: Enforcement,
         run: Run,
-        keys: tuple[jax.Array, jax.Array, jax.Array],
+        keys: jax.Array,
+        divisible: bool,
     ) -> Solution:
-        """One network for the whole domain."""
-        build, sampling, training = keys
+        """One network for the whole domain, given up early where windows can follow."""
+        build, points, training = keys
         ansatz = build_ansatz(enforcement, recipe.architecture, harmonics=self.harmonics, key=build)
         _require_curvature(ansatz, system)
-        objective = self.objective(system, enforcement, sampling, weights(ansatz))
-        divisible = self.windows is None and obstacle(system) is None
+        objective = self.objective(system, enforcement, points, weights(ansatz))
         result = fit(
             objective,
             Trial(ansatz, {}),
@@ -131,9 +132,7 @@ class PINN(Method):
         )
         return self._solution(system, enforcement, objective, result, run)
 
-    def _marched(
-        self, march: March, system: System, enforcement: Enforcement, run: Run
-    ) -> Solution:
+    def _marched(self, march: March) -> Solution:
         """One network after another."""
         reason, finished = march.go(self.windows or 2, halving=self.windows is None)
         worst = max((max(w.held_out.values(), default=0.0) for w in march.done), default=math.inf)
@@ -145,11 +144,12 @@ class PINN(Method):
             "windows": march.account(),
             "validation loss": max((w.score for w in march.done), default=math.inf),
             "parameters": sum(w.part.size for w in march.done),
-            "conditions": enforcement.describe(),
+            "conditions": march.enforcement.describe(),
         }
         history = _rooted(march.history())
         evaluator = Pointwise(march.function())
-        return Solution(system.problem, evaluator, self.name, status, history=history, stats=stats)
+        problem = march.system.problem
+        return Solution(problem, evaluator, self.name, status, history=history, stats=stats)
 
     def objective(
         self, system: System, enforcement: Enforcement, key: jax.Array, parameters: int
@@ -159,14 +159,13 @@ class PINN(Method):
         if system.time is not None and not system.traits.steady and self.causality > 0:
             slabs = TimeSlabs(*system.domain.bounds[system.time], self.slabs, self.causality)
         order = max(r.plan.max_order for r in system.equations)
-        adaptive = self.adaptive if self.adaptive is not None else (1.0 if order <= 2 else 0.2)
         return residual_objective(
             system,
             enforcement.soft,
             points=self.points or _points(parameters, len(system.equations)),
             slabs=slabs,
-            adaptive=adaptive,
-            condition_weight=self.condition_weight,
+            sampling=self.sampling or RAD(share=1.0 if order <= 2 else 0.2),
+            weighting=self.weighting,
             seed=int(jax.random.randint(key, (), 0, 2**31 - 1)),
         )
 

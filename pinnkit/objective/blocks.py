@@ -87,6 +87,11 @@ class Block(eqx.Module):
             for name, value, scale in zip(self.names, found, self.scales, strict=True)
         }
 
+    def since(self, places: Places, axis: int | None) -> Array:
+        """Coordinates (N,) along an axis, from the origin of the frame."""
+        along = places.points[:, axis]
+        return along if self.frame is None else along - self.frame.origin[axis]
+
     def chunk(self, u: Field, places: Places, max_memory: float) -> int:
         """Number of places to treat at a time."""
         return points_per_chunk(u, places.points, self.scheme.channels, max_memory)

@@ -1,6 +1,8 @@
 """Sum of mean squared residuals of a system for a trial function at sampled points."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -8,20 +10,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pinnkit.compile.system import Residual, System
 from pinnkit.derivatives.channels import mapped, summed
-from pinnkit.geometry.sampling import child_seed
-from pinnkit.objective.blocks import (
-    Block,
-    IntegralBlock,
-    Places,
-    block,
-    integral_block,
-    observed_block,
-)
+from pinnkit.objective.blocks import Block, IntegralBlock, Places
 from pinnkit.objective.causal import TimeSlabs
-from pinnkit.objective.sampling import residual_adaptive, window
-from pinnkit.spec.condition import Kind
+from pinnkit.objective.kernel import mean_diagonals
+from pinnkit.objective.sampling import RAD, Sampling, window
+from pinnkit.objective.weighting import Fixed, Measure, Weighting, Weights
 from pinnkit.training.objective import Objective, Rows
 
 MAX_MEMORY = 2.0**30
@@ -36,95 +30,216 @@ class Trial(eqx.Module):
 
 
 class ResidualBatch(eqx.Module):
-    """Places per block, and the causal weights (slabs,) if these are fixed."""
+    """Places per block with all their weights; a batch of zeros is none at all.
+
+    `index` (N,) are the places of each block of equations in its pool, `drawn` counts the draws up
+    to this one, `weights` is the state of the weighting, and `causal` (slabs,) are the causal
+    weights if these are fixed.
+    """
 
     places: tuple[Places, ...]
-    causal: Array | None
+    index: tuple[Array, ...]
+    drawn: Array
+    weights: Weights
+    causal: Array | None = None
 
 
 class ResidualObjective(Objective):
-    """sum_r weight_r mean(r^2 / scale_r^2) over the residuals of `equations` and `conditions`.
+    """sum_i w_i mean_p(c_p lambda_ip^2 r_ip^2 / scale_i^2) over `equations` and `conditions`.
 
     Points are treated in chunks that fit the cache and stay below `max_memory` bytes; the gradient
     of the loss is accumulated over these, so reverse mode goes through it once.
 
-    Equations may carry causal weights over time slabs; their points are drawn from a pool with
-    density ~ |r|/mean|r| + 1 for the share `adaptive`, evenly for the rest. Residuals of boundary
-    and initial conditions, observations and integrals are those that the ansatz leaves soft.
+    The places of equations are drawn from their pools by `sampling`, evenly elsewhere. `weighting`
+    gives w and lambda, `slabs` the causal weights c of the equations; all three are constants of
+    differentiation. Residuals of boundary and initial conditions, observations and integrals are
+    those that the ansatz leaves soft.
     """
 
     equations: tuple[Block, ...]
     conditions: tuple[Block, ...]
     integrals: tuple[IntegralBlock, ...]
     parameters: tuple[tuple[str, float], ...] = eqx.field(static=True)
-    weights: tuple[tuple[str, float], ...] = eqx.field(static=True)
     slabs: TimeSlabs | None
     time: int | None = eqx.field(static=True)
-    adaptive: float = eqx.field(static=True, default=1.0)
-    candidates: int = eqx.field(static=True, default=8)
+    sampling: Sampling = eqx.field(static=True, default=RAD())
+    weighting: Weighting = eqx.field(static=True, default=Fixed())
     max_memory: float = eqx.field(static=True, default=MAX_MEMORY)
 
-    def sample(self, key: Array, params: Trial, step: Array) -> ResidualBatch:
-        keys = jax.random.split(key, len(self.equations) + len(self.conditions))
-        drawn = [self._draw(k, b, params) for k, b in zip(keys, self.equations, strict=False)]
-        drawn += [
-            b.pool.take(window(k, len(b.pool.points), b.count))
-            for k, b in zip(keys[len(self.equations) :], self.conditions, strict=True)
-        ]
-        return ResidualBatch(tuple(drawn), None)
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the residuals, in the order of the weights w (R,)."""
+        return tuple(name for part in (*self._parts, *self.integrals) for name in part.names)
+
+    def sample(
+        self, key: Array, params: Trial, step: Array, previous: ResidualBatch | None = None
+    ) -> ResidualBatch:
+        old = self._none() if previous is None else previous
+        keys = jax.random.split(key, len(self._parts))
+        found = []
+        for k, part, before in zip(keys, self.equations, old.index, strict=False):
+            sizes = partial(self._sizes, part, params)
+            drawn = self.sampling.draw(k, len(part.pool.points), before, old.drawn, sizes)
+            found.append(drawn)
+        even = self._even(keys[len(self.equations) :], self.conditions)
+        indices = zip(self._parts, (*found, *even), strict=True)
+        places = tuple(part.pool.take(index) for part, index in indices)
+        kept = tuple(
+            _kept(len(part.pool.points), a, b, values)
+            for part, a, b, values in zip(
+                self.equations, old.index, found, old.weights.places, strict=False
+            )
+        )
+        weights = Weights(old.weights.groups, old.weights.updates, kept)
+        return ResidualBatch(places, tuple(found), old.drawn + 1, weights)
+
+    def _none(self) -> ResidualBatch:
+        """What stands for the batch before the first."""
+        index = tuple(jnp.zeros(part.count, int) for part in self.equations)
+        shapes = tuple((part.count, len(part.names)) for part in self.equations)
+        weights = self.weighting.start(len(self.names), shapes)
+        return ResidualBatch((), index, jnp.zeros((), jnp.int32), weights)
 
     def freeze(self, params: Trial, batch: ResidualBatch) -> ResidualBatch:
+        batch = self._with_causal(params, batch)
+        weights = self.weighting.measured(batch.weights, self._measure(params, batch))
+        return replace(batch, weights=weights)
+
+    def follow(self, params: Trial, batch: ResidualBatch, step: Array) -> ResidualBatch:
+        measure = self._measure(params, batch)
+        return replace(batch, weights=self.weighting.followed(batch.weights, measure, step))
+
+    def _with_causal(self, params: Trial, batch: ResidualBatch) -> ResidualBatch:
+        """The batch with causal weights fixed at `params`."""
         if self.slabs is None:
             return batch
         places = zip(self.equations, batch.places, strict=False)
         found = [self._mapped(part, params, where) for part, where in places]
-        return ResidualBatch(batch.places, self._causal(found, batch))
+        return replace(batch, causal=self._causal(found, batch))
+
+    def _measure(self, params: Trial, batch: ResidualBatch) -> Measure:
+        """Sizes of the residuals for the weighting; nothing is computed that is not asked for."""
+
+        def seen() -> ResidualBatch:
+            return self._with_causal(params, batch) if batch.causal is None else batch
+
+        def residuals() -> tuple[Array, ...]:
+            parts = zip(self.equations, batch.places, strict=False)
+            found = [self._mapped(part, params, places) for part, places in parts]
+            return tuple(jnp.abs(jnp.stack(list(f.values()), axis=1)) for f in found)
+
+        return Measure(
+            gradients=lambda weights: self._gradients(params, replace(seen(), weights=weights)),
+            kernel=lambda weights, places: mean_diagonals(
+                self._rows(replace(seen(), weights=weights), jnp.ones(len(self.names))),
+                params,
+                places,
+            ),
+            residuals=residuals,
+        )
+
+    def _gradients(self, params: Trial, batch: ResidualBatch) -> Array:
+        """Norms (R,) of the gradients of the mean squares, weighted within but not by w."""
+        found = []
+        for index, part in enumerate(self._parts):
+            share, places = self._share(index, batch), batch.places[index]
+
+            def one(p: Trial, s: Array, part: Block = part, places: Places = places) -> Array:
+                return self._summed(part, p, places, s)[0]
+
+            # one residual at a time through one compiled gradient
+            only = jnp.eye(len(part.names))[:, None, :] * share[None]
+            found.append(jax.lax.map(lambda s, one=one: _gradient_norm(one, params, s), only))
+        for part in self.integrals:
+
+            def mean(p: Trial, _: None, part: IntegralBlock = part) -> Array:
+                (values,) = part.values(p.function, self._values(p)).values()
+                return jnp.mean(values**2)
+
+            found.append(_gradient_norm(mean, params, None)[None])
+        return jnp.concatenate(found)
 
     def loss(self, params: Trial, batch: ResidualBatch) -> tuple[Array, dict[str, Array]]:
         if batch.causal is None:
             # these weights have no gradient, so that a pass of their own keeps the chunks apart
-            batch = self.freeze(_held(params), batch)
+            batch = self._with_causal(_held(params), batch)
+        factors = self._split(self._factors(batch))
         weighted, squares = jnp.zeros(()), {}
         for index, part in enumerate(self._parts):
-            share = self._share(index, batch)
+            share = self._share(index, batch) * factors[index][None, :]
             more, found = self._summed(part, params, batch.places[index], share)
             weighted, squares = weighted + more, squares | found
         rest = self._integrals(params)
-        return weighted + self._sum(rest), squares | rest
+        for (name, square), factor in zip(rest.items(), factors[len(self._parts) :], strict=True):
+            weighted, squares = weighted + factor[0] * square, squares | {name: square}
+        return weighted, squares
+
+    def means(self, params: Trial, batch: ResidualBatch) -> dict[str, Array]:
+        """Mean square of each residual, by name, without any weights."""
+        found: dict[str, Array] = {}
+        for part, places in zip(self._parts, batch.places, strict=True):
+            share = jnp.zeros((len(places.points), len(part.names)))
+            found |= self._summed(part, params, places, share)[1]
+        return found | self._integrals(params)
 
     def _summed(
         self, part: Block, params: Trial, places: Places, share: Array
     ) -> tuple[Array, dict[str, Array]]:
-        """sum over places of share * weight * r^2, and the mean squares, chunk by chunk."""
+        """sum over places of share (N, k) * r^2, and the mean squares, chunk by chunk."""
         arrays, static = eqx.partition(params, eqx.is_inexact_array)
-        weights, count = dict(self.weights), len(places.points)
+        count = len(places.points)
 
         def over(arrays: Trial, chunk: tuple[Places, Array], mask: Array) -> tuple[Array, Any]:
             trial = eqx.combine(arrays, static)
             values = part.values(trial.function, self._values(trial), chunk[0])
             squares = {name: mask * r**2 for name, r in values.items()}
-            total = sum(weights.get(n, 1.0) * jnp.sum(chunk[1] * s) for n, s in squares.items())
+            total = sum(jnp.sum(chunk[1][:, i] * s) for i, s in enumerate(squares.values()))
             return jnp.asarray(total), {n: jnp.sum(s) / count for n, s in squares.items()}
 
         size = part.chunk(params.function, places, self.max_memory)
         return summed(over, arrays, (places, share), size)
 
     def _share(self, index: int, batch: ResidualBatch) -> Array:
-        """Weights (N,) of the places of a part: means of squares are sums with these."""
-        places = batch.places[index]
+        """Weights (N, k) of the places of a part: means of squares are sums with these."""
+        places, width = batch.places[index], len(self._parts[index].names)
         zero = jnp.zeros_like(places.points[:, 0])
-        causal = batch.causal
-        if self.slabs is None or causal is None or index >= len(self.equations):
-            return zero + 1 / len(zero)
-        slabs, when = self.slabs, places.points[:, self.time]
-        # the mean is linear in the squares, so that its gradient is each square's share
-        return jax.grad(lambda squares: slabs.mean(squares, when, causal))(zero)
+        share = zero + 1 / len(zero)
+        if index < len(self.equations) and self.slabs is not None and batch.causal is not None:
+            slabs, causal = self.slabs, batch.causal
+            when = self.equations[index].since(places, self.time)
+            # the mean is linear in the squares, so that its gradient is each square's share
+            share = jax.grad(lambda squares: slabs.mean(squares, when, causal))(zero)
+        share = jnp.broadcast_to(share[:, None], (len(zero), width))
+        if index < len(batch.weights.places):
+            share = share * batch.weights.places[index] ** 2
+        return jax.lax.stop_gradient(share)
+
+    def _base(self) -> Array:
+        """w (R,) of fixed weights."""
+        equations = sum(len(part.names) for part in self.equations)
+        factor = self.weighting.conditions
+        return jnp.asarray([1.0] * equations + [factor] * (len(self.names) - equations))
+
+    def _factors(self, batch: ResidualBatch) -> Array:
+        """w (R,) of this batch."""
+        return jax.lax.stop_gradient(batch.weights.factors(self._base()))
+
+    def _split(self, values: Array) -> tuple[Array, ...]:
+        """Values (R,) by part, conditions and integrals included."""
+        found, start = [], 0
+        for part in (*self._parts, *self.integrals):
+            found.append(values[start : start + len(part.names)])
+            start += len(part.names)
+        return tuple(found)
 
     def rows(self, params: Trial, batch: ResidualBatch) -> tuple[Rows, ...]:
         """The residuals with weights that make the sum of their squares the loss."""
-        batch = self.freeze(params, batch) if batch.causal is None else batch
-        weights = dict(self.weights)
-        found = []
+        batch = self._with_causal(params, batch) if batch.causal is None else batch
+        return self._rows(batch, self._factors(batch))
+
+    def _rows(self, batch: ResidualBatch, factors: Array) -> tuple[Rows, ...]:
+        """Rows for the weights w = `factors` (R,), in the order of the parts."""
+        found, parts = [], self._split(factors)
         for index, part in enumerate(self._parts):
 
             def at(trial: Trial, place: Places, part: Block = part) -> Array:
@@ -132,31 +247,32 @@ class ResidualObjective(Objective):
                 values = part.values(trial.function, self._values(trial), one)
                 return jnp.concatenate(list(values.values()))
 
-            share = self._share(index, batch)
-            factor = jnp.asarray([weights.get(name, 1.0) for name in part.names])
-            weight = jnp.sqrt(share[:, None] * factor[None, :])
+            weight = jnp.sqrt(self._share(index, batch) * parts[index][None, :])
             found.append(Rows(at, batch.places[index], weight))
-        return (*found, *(self._integral_rows(part) for part in self.integrals))
+        integrals = zip(self.integrals, parts[len(self._parts) :], strict=True)
+        return (*found, *(self._integral_rows(part, factor) for part, factor in integrals))
 
-    def _integral_rows(self, part: IntegralBlock) -> Rows:
+    def _integral_rows(self, part: IntegralBlock, factor: Array) -> Rows:
         def whole(trial: Trial, _: Array) -> Array:
             (values,) = part.values(trial.function, self._values(trial)).values()
             return values
 
-        weight = dict(self.weights).get(part.residual.name, 1.0) / part.value.size
-        return Rows(whole, jnp.zeros(1), jnp.full((1, part.value.size), weight**0.5))
+        size = part.value.size
+        weight = jnp.sqrt(jnp.broadcast_to(factor[None, :] / size, (1, size)))
+        return Rows(whole, jnp.zeros(1), weight)
 
     def score(self, params: Trial, batch: ResidualBatch) -> Array:
-        """The loss without causal weights."""
-        return self._sum(self.loss(params, batch)[1])
+        """The loss with weights as by `Fixed`, and without causal weights."""
+        means = self.means(params, batch)
+        weights = zip(self.names, self._base(), strict=True)
+        return sum((weight * means[name] for name, weight in weights), jnp.zeros(()))
 
     def validation(self, key: Array, params: Trial) -> ResidualBatch:
         """Evenly spread places, whatever the residuals."""
-        even = [
-            b.pool.take(window(key, len(b.pool.points), b.count))
-            for b in (*self.equations, *self.conditions)
-        ]
-        return ResidualBatch(tuple(even), None)
+        index = self._even([key] * len(self._parts), self._parts)
+        chosen = zip(self._parts, index, strict=True)
+        places = tuple(part.pool.take(where) for part, where in chosen)
+        return ResidualBatch(places, (), jnp.zeros((), jnp.int32), Weights())
 
     def derivatives(self, params: Trial) -> str:
         """How the derivatives of each group of equations are taken, one line per group."""
@@ -166,10 +282,6 @@ class ResidualObjective(Objective):
             words = part.derivatives(params.function, places, self.max_memory)
             lines.append(f"{', '.join(part.names)}: {words}")
         return "\n".join(lines)
-
-    def _sum(self, parts: Mapping[str, Array]) -> Array:
-        weights = dict(self.weights)
-        return sum((weights.get(n, 1.0) * part for n, part in parts.items()), jnp.zeros(()))
 
     def _values(self, params: Trial) -> dict[str, Any]:
         return {**dict(self.parameters), **params.unknown}
@@ -195,77 +307,35 @@ class ResidualObjective(Objective):
         """Causal weights (slabs,) from the sum of all equations' squares."""
         assert self.slabs is not None
         squares = [sum(r**2 for r in values.values()) for values in found]
-        times = [p.points[:, self.time] for p, _ in zip(batch.places, found, strict=False)]
+        pairs = zip(self.equations, batch.places, strict=False)
+        times = [part.since(places, self.time) for part, places in pairs]
         return self.slabs.weights(jnp.concatenate(squares), jnp.concatenate(times))
 
-    def _draw(self, key: Array, part: Block, params: Trial) -> Places:
-        """Places for one block of equations: adaptive share first, then the even share."""
-        first, second, third = jax.random.split(key, 3)
-        size = len(part.pool.points)
-        chosen = int(round(self.adaptive * part.count))
-        even = part.pool.take(window(first, size, part.count - chosen))
-        if chosen == 0:
-            return even
-        offer = part.pool.take(window(second, size, min(size, self.candidates * chosen)))
-        values = self._mapped(part, params, offer)
-        residual = jnp.sqrt(jnp.stack([r**2 for r in values.values()]).sum(0))
-        picked = offer.take(residual_adaptive(third, residual, chosen))
-        return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), picked, even)
+    def _sizes(self, part: Block, params: Trial, index: Array) -> Array:
+        """Root of the sum of the squared residuals at places of the pool, (n,) -> (n,)."""
+        values = self._mapped(part, params, part.pool.take(index))
+        return jnp.sqrt(jnp.stack([r**2 for r in values.values()]).sum(0))
+
+    def _even(self, keys: Any, parts: tuple[Block, ...]) -> list[Array]:
+        """Indices of evenly spread places of these parts."""
+        pairs = zip(keys, parts, strict=True)
+        return [window(key, len(part.pool.points), part.count) for key, part in pairs]
+
+
+def _kept(size: int, before: Array, after: Array, values: Array) -> Array:
+    """Values (N, k) of the places `after`: those they had among the places `before`, or zero."""
+    pool = jnp.zeros((size, values.shape[1]), values.dtype)
+    return pool.at[before].max(values)[after]
+
+
+def _gradient_norm(function: Callable[..., Array], params: Trial, data: Any) -> Array:
+    """Euclidean norm of the gradient of function(params, data) in all trained numbers."""
+    arrays, static = eqx.partition(params, eqx.is_inexact_array)
+    slope = jax.grad(lambda a: function(eqx.combine(a, static), data))(arrays)
+    return jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(slope)))
 
 
 def _held(params: Trial) -> Trial:
     """The parameters as constants of differentiation."""
     arrays, static = eqx.partition(params, eqx.is_inexact_array)
     return eqx.combine(jax.lax.stop_gradient(arrays), static)
-
-
-def residual_objective(
-    system: System,
-    soft: Sequence[Residual],
-    *,
-    points: int,
-    slabs: TimeSlabs | None = None,
-    adaptive: float = 1.0,
-    condition_weight: float = 10.0,
-    quadrature: int = 16,
-    max_memory: float = MAX_MEMORY,
-    seed: int = 0,
-) -> ResidualObjective:
-    """Objective for a system of which the residuals `soft` are not enforced by the ansatz.
-
-    `points` are drawn for the equations in every batch, a quarter as many for each group of soft
-    conditions, whose mean squares count `condition_weight` times.
-    """
-    made = _blocks(system, soft, points, seed)
-    conditions = [b for (equation, _), b in made.items() if not equation]
-    conditions += [observed_block(system, r) for r in soft if r.kind is Kind.OBSERVED]
-    return ResidualObjective(
-        equations=tuple(b for (equation, _), b in made.items() if equation),
-        conditions=tuple(conditions),
-        integrals=tuple(
-            integral_block(system, r, quadrature) for r in soft if r.kind is Kind.INTEGRAL
-        ),
-        parameters=tuple(system.parameters.items()),
-        weights=tuple((residual.name, condition_weight) for residual in soft),
-        slabs=slabs,
-        time=None if system.time is None else system.axes.index(system.time),
-        adaptive=adaptive,
-        max_memory=max_memory,
-    )
-
-
-Group = tuple[bool, tuple[str, ...]]
-
-
-def _blocks(system: System, soft: Sequence[Residual], points: int, seed: int) -> dict[Group, Block]:
-    """One block per set of regions, equations apart from conditions."""
-    groups: dict[Group, list[Residual]] = {}
-    for residual in (*system.equations, *soft):
-        if residual.kind in (Kind.EQUATION, Kind.BOUNDARY, Kind.INITIAL):
-            group = (residual.kind is Kind.EQUATION, residual.regions)
-            groups.setdefault(group, []).append(residual)
-    made: dict[Group, Block] = {}
-    for index, (group, members) in enumerate(groups.items()):
-        count = points if group[0] else max(points // 4, 64)
-        made[group] = block(system, members, count, 16 * count, child_seed(seed, index))
-    return made

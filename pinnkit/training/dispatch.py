@@ -27,17 +27,38 @@ class Carry(eqx.Module):
     frozen: Array
 
 
-def initial(objective: Objective, stage: Stage, unpack: Unpack, x: Array, key: Array) -> Carry:
-    """Carry before the first step; its batch is a placeholder that the first step replaces."""
+def initial(
+    objective: Objective,
+    stage: Stage,
+    unpack: Unpack,
+    x: Array,
+    key: Array,
+    previous: Batch | None = None,
+) -> Carry:
+    """Carry before the first step, whose batch the first step replaces.
+
+    It holds what `previous`, the batch of another stage, has in common with it, and zeros.
+    """
     step = jnp.zeros((), jnp.int32)
-    draw = lambda: _draw(objective, stage, unpack(x), key, step)  # noqa: E731
-    shapes = eqx.filter_eval_shape(draw)
-    batch = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    draw = lambda: _draw(objective, stage, unpack(x), key, step, None)  # noqa: E731
+    batch = _onto(eqx.filter_eval_shape(draw), previous)
     _, squares = eqx.filter_eval_shape(lambda v: objective.loss(unpack(v), batch), x)
     squares = {name: jnp.zeros(leaf.shape, leaf.dtype) for name, leaf in squares.items()}
     never = jnp.full((), -1, jnp.int32)
     # each leaf needs a buffer of its own, as the carry is donated
     return jax.tree.map(jnp.copy, Carry(stage.init(x, squares, unpack), batch, step, never, never))
+
+
+def _onto(shapes: Batch, previous: Batch | None) -> Batch:
+    """Zeros of these shapes, or the leaves of `previous` in the same places where they fit."""
+    held = dict(jax.tree.leaves_with_path(previous))
+
+    def leaf(path: Any, shape: Any) -> Array:
+        zero = jnp.zeros(shape.shape, shape.dtype)
+        old = held.get(path, zero)
+        return old if (old.shape, old.dtype) == (zero.shape, zero.dtype) else zero
+
+    return jax.tree.map_with_path(leaf, shapes)
 
 
 def compiled(rest: Objective, stage: Stage, unpack: Unpack) -> Callable[..., Carry]:
@@ -74,27 +95,37 @@ def _spent(carry: Carry) -> Array:
     return (carry.state.code == STALLED) | (carry.state.code == CONVERGED)
 
 
-def _draw(objective: Objective, stage: Stage, params: Params, key: Array, step: Array) -> Batch:
-    batch = objective.sample(jax.random.fold_in(key, step), params, step)
+def _draw(
+    objective: Objective,
+    stage: Stage,
+    params: Params,
+    key: Array,
+    step: Array,
+    previous: Batch | None,
+) -> Batch:
+    batch = objective.sample(jax.random.fold_in(key, step), params, step, previous)
     return batch if stage.refreeze_every is None else objective.freeze(params, batch)
 
 
 def _renewed(objective: Objective, stage: Stage, unpack: Unpack, key: Array, carry: Carry) -> Carry:
-    """Draw a batch and fix its weights where the step asks for it."""
+    """Draw a batch and fix its weights where the step asks for it, or let them follow."""
     step, batch = carry.step, carry.batch
+    params = unpack(carry.state.x)
     every = stage.resample_every
     due = (carry.sampled < 0) if every is None else _spent(carry) | (step % every == 0)
     due = due & (carry.sampled != step)
-    draw = lambda: _draw(objective, stage, unpack(carry.state.x), key, step)  # noqa: E731
+    draw = lambda: _draw(objective, stage, params, key, step, carry.batch)  # noqa: E731
     batch = draw() if every == 1 else jax.lax.cond(due, draw, lambda: batch)
     frozen = jnp.where(due, step, carry.frozen)
     renewed = due
     if stage.refreeze_every not in (None, every):
         again = (step % stage.refreeze_every == 0) & (frozen != step)
         drawn = batch
-        fix = lambda: objective.freeze(unpack(carry.state.x), drawn)  # noqa: E731
+        fix = lambda: objective.freeze(params, drawn)  # noqa: E731
         batch = jax.lax.cond(again, fix, lambda: drawn)
         frozen = jnp.where(again, step, frozen)
         renewed = renewed | again
+    if stage.refreeze_every is None:
+        batch = objective.follow(params, batch, step)
     state = stage.renew(carry.state, renewed)
     return Carry(state, batch, step, jnp.where(due, step, carry.sampled), frozen)

@@ -171,7 +171,8 @@ class _Fit:
         stage, key = self.stages[index], jax.random.fold_in(self.key, index)
         if self.carry is None or index != self.index:
             self.index, self.recorded = index, -1
-            self.carry = initial(self.objective, stage, self.unpack, jnp.copy(self.x), key)
+            last = None if self.carry is None else self.carry.batch
+            self.carry = initial(self.objective, stage, self.unpack, jnp.copy(self.x), key, last)
         advance = partial(self.program.advance, self.objective, stage)
         step, length, begin = int(self.carry.step), 1, time.monotonic()
         self.carry = advance(self.carry, key, jnp.asarray(step, jnp.int32))
@@ -187,7 +188,7 @@ class _Fit:
             length = max(1, int(done * room / max(now - begin, 1e-6)))
             if step % self.record_every == 0 and step != self.recorded:
                 self.record()
-                reason = self.give_up(self.rows[-1]["step"], float(self.score))
+                reason = self.give_up(int(self.rows[-1]["step"]), float(self.score))
                 if reason is not None:
                     raise _Stop(reason)
         return self._close(stage)

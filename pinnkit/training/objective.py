@@ -43,8 +43,15 @@ class Objective(eqx.Module):
     """
 
     @abstractmethod
-    def sample(self, key: Array, params: Params, step: Array) -> Batch:
-        """A batch: a pytree of arrays whose shapes do not depend on the arguments' values."""
+    def sample(
+        self, key: Array, params: Params, step: Array, previous: Batch | None = None
+    ) -> Batch:
+        """A batch: a pytree of arrays whose shapes do not depend on the arguments' values.
+
+        `previous` is the batch that this one replaces, frozen or not, so that a batch may keep
+        places or weights; before the first draw it is None, or holds nothing but zeros. A stage
+        begins with the last batch of the stage before.
+        """
 
     @abstractmethod
     def loss(self, params: Params, batch: Batch) -> tuple[Array, dict[str, Array]]:
@@ -73,6 +80,15 @@ class Objective(eqx.Module):
         gradients of an update; they call this whenever they take up a batch.
         """
         del params
+        return batch
+
+    def follow(self, params: Params, batch: Batch, step: Array) -> Batch:
+        """The batch with the memory of its adaptive weights brought up to date for `step`.
+
+        Stages whose weights are live (`refreeze_every` is None) call this before every step, and
+        never `freeze`. The structure of the batch does not change.
+        """
+        del params, step
         return batch
 
     def validation(self, key: Array, params: Params) -> Batch:

@@ -31,6 +31,8 @@ from pinnkit.compile.system import Residual, System
 from pinnkit.nn import MLP
 from pinnkit.objective import ResidualObjective, Trial
 from pinnkit.objective.blocks import Block, Places
+from pinnkit.objective.sampling import Even
+from pinnkit.objective.weighting import Fixed
 from pinnkit.spec.condition import Kind
 from pinnkit.training import LBFGS, Adam, fit
 from pinnkit.training.dispatch import compiled, initial
@@ -162,10 +164,10 @@ def objective(system: System, points: Points) -> ResidualObjective:
         conditions=tuple(block((found[n],), p) for n, p in points.items() if n != "interior"),
         integrals=(),
         parameters=tuple(system.parameters.items()),
-        weights=(),
         slabs=None,
         time=None,
-        adaptive=0.0,
+        sampling=Even(),
+        weighting=Fixed(conditions=1.0),
     )
 
 

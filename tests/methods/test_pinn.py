@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 from sympy import Eq, pi, sin
 
+from pinnkit.ansatz import enforce
 from pinnkit.compile import compile_problem
 from pinnkit.errors import MethodError
 from pinnkit.geometry import Box
 from pinnkit.methods.base import Run
 from pinnkit.methods.pinn import PINN, default_network
 from pinnkit.nn import MLP, Separable
+from pinnkit.objective.sampling import R3, RAD
+from pinnkit.objective.weighting import NTK, Attention, Fixed
 from pinnkit.spec.condition import Dirichlet, Equation, Initial, Robin
 from pinnkit.spec.load import load
 from pinnkit.spec.problem import Problem
@@ -129,6 +132,20 @@ def test_defaults_follow_the_problem():
     kinds |= {"burgers": MLP, "poisson5d": MLP, "poisson_disks": MLP, "legendre": MLP}
     for name, kind in kinds.items():
         assert isinstance(default_network(compile_problem(load(folder / f"{name}.py"))), kind)
+
+
+def test_options_reach_the_objective():
+    """By default places are drawn by the residual, less so above second order."""
+
+    def made(name, **options):
+        system = compile_problem(load(folder / f"{name}.py"))
+        return PINN(**options).objective(system, enforce(system), jax.random.key(0), 100)
+
+    folder = Path(__file__).resolve().parents[2] / "problems"
+    assert made("heat1d").sampling == RAD() and made("heat1d").weighting == Fixed(10.0)
+    assert made("kdv").sampling == RAD(share=0.2)
+    other = made("heat1d", sampling=R3(), weighting=Attention(groups=NTK()))
+    assert other.sampling == R3() and other.weighting == Attention(groups=NTK())
 
 
 def test_refuses_eigenvalue_problems():

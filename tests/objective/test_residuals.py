@@ -10,6 +10,7 @@ from sympy import Eq, exp, pi, sin
 from pinnkit.compile import compile_problem
 from pinnkit.geometry import Box
 from pinnkit.objective import TimeSlabs, Trial, residual_adaptive, residual_objective
+from pinnkit.objective.sampling import RAD
 from pinnkit.objective.scaling import residual_scale
 from pinnkit.spec.condition import Dirichlet, Equation, Initial, Integral, Neumann, Observed
 from pinnkit.spec.problem import Problem
@@ -107,7 +108,7 @@ def test_factors_in_an_equation_do_not_matter():
 
 
 def test_batches_have_fixed_shapes_and_depend_on_the_key_alone():
-    loss, trial = objective(heat(), adaptive=0.7), Trial(Decay(jnp.asarray(1.2)), {})
+    loss, trial = objective(heat(), sampling=RAD(share=0.7)), Trial(Decay(jnp.asarray(1.2)), {})
     a, b = (loss.sample(jax.random.key(k), trial, 0) for k in (1, 1))
     c = loss.sample(jax.random.key(2), trial, 0)
     assert all(np.array_equal(p, q) for p, q in zip(*map(jax.tree.leaves, (a, b)), strict=True))

@@ -21,7 +21,7 @@ class Skewed(Objective):
     left: jax.Array
     right: jax.Array
 
-    def sample(self, key, params, step):
+    def sample(self, key, params, step, previous=None):
         return jnp.zeros(0)
 
     def loss(self, params, batch):

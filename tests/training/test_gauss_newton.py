@@ -158,7 +158,7 @@ def test_a_start_that_is_not_finite_ends_in_words():
 class Scalar(Objective):
     """Gives no residuals."""
 
-    def sample(self, key, params, step):
+    def sample(self, key, params, step, previous=None):
         return jnp.zeros(0)
 
     def loss(self, params, batch):

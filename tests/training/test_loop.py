@@ -122,7 +122,7 @@ def test_other_key_other_batches():
 class Diverging(Regression):
     """Falls to a minimum at 1; not a number beyond 1.5, nor for batches drawn late."""
 
-    def sample(self, key, params, step):
+    def sample(self, key, params, step, previous=None):
         return jnp.where(step > 40, jnp.nan, 0.0)
 
     def loss(self, params, batch):
@@ -221,3 +221,25 @@ def test_carry_holds_arrays_only():
     for stage in STAGES.values():
         carry = dispatch.initial(Regression(), stage, unpack, jnp.zeros(3), KEY)
         assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(carry))
+
+
+class Counting(Regression):
+    """Counts, in its batch, how often it was drawn and how often its weights followed."""
+
+    def sample(self, key, params, step, previous=None):
+        drawn, followed = (jnp.zeros(()),) * 2 if previous is None else previous
+        return drawn + 1, followed
+
+    def follow(self, params, batch, step):
+        return batch[0], batch[1] + 1
+
+    def loss(self, params, batch):
+        size = super().loss(params, jnp.linspace(0, 1, 8))[0]
+        return size, {"drawn": batch[0], "followed": batch[1]}
+
+
+def test_batches_know_the_one_before_over_stages():
+    stages = (Adam(steps=20, resample_every=5), SSBFGS(steps=20, resample_every=10))
+    found = fit(Counting(), start(), stages, key=KEY, record_every=10)
+    assert found.history["drawn"].tolist() == [2, 4, 5, 6]
+    assert found.history["followed"].tolist() == [10, 20, 20, 20]

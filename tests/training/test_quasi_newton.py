@@ -25,7 +25,7 @@ class Quadratic(Objective):
     centre: jax.Array
     offset: float = eqx.field(static=True, default=0.0)
 
-    def sample(self, key, params, step):
+    def sample(self, key, params, step, previous=None):
         return jnp.zeros(0)
 
     def loss(self, params, batch):
@@ -245,7 +245,7 @@ def test_non_finite_trial_steps_are_rejected(stage):
 class Anew(Quadratic):
     """Each batch has its own minimum, of value 1."""
 
-    def sample(self, key, params, step):
+    def sample(self, key, params, step, previous=None):
         return jax.random.normal(key, (3,))
 
     def loss(self, params, batch):

@@ -11,7 +11,7 @@ from pinnkit.training import Objective, Rows
 class Rosenbrock(Objective):
     """sum 100 (x_{i+1} - x_i^2)^2 + (1 - x_i)^2, minimum 0 at ones."""
 
-    def sample(self, key, params, step):
+    def sample(self, key, params, step, previous=None):
         return jnp.zeros(0)
 
     def loss(self, params, batch):
@@ -35,7 +35,7 @@ class Linear(Objective):
     right: jax.Array
     weights: jax.Array
 
-    def sample(self, key, params, step):
+    def sample(self, key, params, step, previous=None):
         return jnp.zeros(0)
 
     def loss(self, params, batch):
@@ -64,7 +64,7 @@ def linear(seed: int, m: int, n: int, condition: float = 1e3) -> Linear:
 class Regression(Objective):
     """Least squares on points that every batch draws anew."""
 
-    def sample(self, key, params, step):
+    def sample(self, key, params, step, previous=None):
         return jax.random.uniform(key, (16,))
 
     def miss(self, params, z):
