@@ -16,10 +16,10 @@ from pinnkit.compile.system import System
 from pinnkit.errors import MethodError
 from pinnkit.geometry import Box
 from pinnkit.methods.base import Method, Progress, Run
-from pinnkit.nn import MLP, Separable
+from pinnkit.nn import MLP, Separable, begins_linear
 from pinnkit.objective import ResidualObjective, TimeSlabs, Trial, residual_objective
 from pinnkit.solution import Pointwise, Solution, Status
-from pinnkit.training import FitResult, Stage, default_stages, fit
+from pinnkit.training import FitResult, LastLayer, Stage, default_stages, fit
 
 STEPS = 4000
 ROWS, FEWEST, MOST = 2.5, 1000, 8192
@@ -40,7 +40,8 @@ class PINN(Method):
     - `network`: `MLP(30, 3)`, `ModifiedMLP()`, `PirateNet()`, `Fourier(...)`, `Separable(...)`, or
       any architecture with `.build(in_size, out_size, key=, groups=)`; see `default_network`.
     - `stages`: algorithms in turn; None takes 4000 steps, or the whole time budget, of what
-      `default_stages` recommends for the number of weights.
+      `default_stages` recommends for the number of weights, after a `LastLayer` step for networks
+      that begin as a linear combination of features.
     - `points`: places per batch for the equations; None takes 2.5 residuals per weight.
     - `adaptive`: share of the places drawn by residual-based density (rest: evenly); None takes
       1 for equations up to second order and 0.2 above, where residuals between points are rough.
@@ -72,7 +73,7 @@ class PINN(Method):
         ansatz = build_ansatz(enforcement, network, harmonics=self.harmonics, key=build)
         _require_curvature(ansatz, system)
         objective = self.objective(system, enforcement, sampling, weights(ansatz))
-        stages = self.stages or default_stages(weights(ansatz), run.seconds, steps=STEPS)
+        stages = self.stages or recommended_stages(ansatz, run.seconds)
         result = fit(
             objective,
             Trial(ansatz, {}),
@@ -155,6 +156,14 @@ def default_network(system: System) -> Architecture:
     if box and system.traits.linear:
         return Separable(16, MLP(20, 2))
     return MLP(30, 3)
+
+
+def recommended_stages(ansatz: Ansatz, seconds: float | None) -> tuple[Stage, ...]:
+    """What `default_stages` recommends, after one step of `LastLayer` for networks that begin as a
+    linear combination of features. For others that start is no gain on the whole (docs/pinn.md).
+    """
+    start = (LastLayer(),) if begins_linear(ansatz.network) else ()
+    return (*start, *default_stages(weights(ansatz), seconds, steps=STEPS))
 
 
 def _require_curvature(ansatz: Ansatz, system: System) -> None:

@@ -11,6 +11,7 @@ from jax import Array
 from pinnkit.compile.system import Residual, System
 from pinnkit.derivatives.channels import mapped, summed
 from pinnkit.geometry.sampling import child_seed
+from pinnkit.nn.head import head
 from pinnkit.objective.blocks import (
     Block,
     IntegralBlock,
@@ -145,6 +146,10 @@ class ResidualObjective(Objective):
 
         weight = dict(self.weights).get(part.residual.name, 1.0) / part.value.size
         return Rows(whole, jnp.zeros(1), jnp.full((1, part.value.size), weight**0.5))
+
+    def head(self, params: Trial) -> tuple[Array, ...]:
+        """The last layer, if the trial function names one."""
+        return head(params.function)
 
     def score(self, params: Trial, batch: ResidualBatch) -> Array:
         """The loss without causal weights."""
