@@ -62,6 +62,8 @@ from pinnkit.training import SOAP as SOAP
 from pinnkit.training import SSBFGS as SSBFGS
 from pinnkit.training import Adam as Adam
 from pinnkit.training import GaussNewtonCG as GaussNewtonCG
+from pinnkit.training import Jaxopt as Jaxopt
+from pinnkit.training import LastLayer as LastLayer
 from pinnkit.training import LevenbergMarquardt as LevenbergMarquardt
 from pinnkit.training import Optax as Optax
 from pinnkit.training import SSBroyden as SSBroyden

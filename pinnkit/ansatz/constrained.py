@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from pinnkit.ansatz.embedding import Embedding, Ends
 from pinnkit.compile.emit import Emitted
+from pinnkit.nn.head import head
 
 
 class AxisGate(eqx.Module):
@@ -65,3 +66,8 @@ class Ansatz(eqx.Module):
         return jnp.stack(
             [c(z, named, dict(self.parameters), raw[i]) for i, c in enumerate(self.constraints)]
         )
+
+    @property
+    def head(self) -> tuple[jax.Array, ...]:
+        """The last layer of the network: gates and lifts keep the fields affine in it."""
+        return head(self.network)

@@ -19,12 +19,12 @@ from pinnkit.geometry import Box
 from pinnkit.methods.base import Method, Progress, Run
 from pinnkit.methods.held_out import held_out
 from pinnkit.methods.windows import TOO_LONG, March, Recipe, marching, obstacle, too_long
-from pinnkit.nn import MLP, Separable
+from pinnkit.nn import MLP, Separable, begins_linear
 from pinnkit.objective import ResidualObjective, TimeSlabs, Trial, residual_objective
 from pinnkit.objective.sampling import RAD, Sampling
 from pinnkit.objective.weighting import Fixed, Weighting
 from pinnkit.solution import Pointwise, Solution, Status
-from pinnkit.training import FitResult, Stage, default_stages, fit
+from pinnkit.training import FitResult, LastLayer, Stage, default_stages, fit
 
 STEPS = 4000
 ROWS, FEWEST, MOST = 2.5, 1000, 8192
@@ -45,7 +45,8 @@ class PINN(Method):
     - `network`: `MLP(30, 3)`, `ModifiedMLP()`, `PirateNet()`, `Fourier(...)`, `Separable(...)`, or
       any architecture with `.build(in_size, out_size, key=, groups=)`; see `default_network`.
     - `stages`: algorithms in turn; None takes 4000 steps, or the whole time budget, of what
-      `default_stages` recommends for the number of weights.
+      `default_stages` recommends for the number of weights, after a `LastLayer` step for networks
+      that begin as a linear combination of features.
     - `points`: places per batch for the equations; None takes 2.5 residuals per weight.
     - `sampling`: how places are drawn, one of `sampling.Even()`, `RAD()`, `RARD()`, `R3()`; None
       takes `RAD(share=1)` for equations up to second order and `RAD(share=0.2)` above, where
@@ -85,7 +86,7 @@ class PINN(Method):
             self.network or default_network(system),
             self.harmonics,
             lambda system, account, size: self.objective(system, account, keys[1], size),
-            lambda size, seconds: self.stages or default_stages(size, seconds, steps=STEPS),
+            lambda ansatz, seconds: self.stages or recommended_stages(ansatz, seconds),
             f"{system.digest} {self._identity()}",
             UNRESOLVED,
         )
@@ -119,7 +120,7 @@ class PINN(Method):
         result = fit(
             objective,
             Trial(ansatz, {}),
-            recipe.stages(weights(ansatz), run.seconds),
+            recipe.stages(ansatz, run.seconds),
             key=training,
             seconds=None if run.seconds is None else max(run.remaining, 1e-3),
             report=lambda stage, step, of, losses, _: run.report(
@@ -226,6 +227,14 @@ def default_network(system: System) -> Architecture:
     if box and system.traits.linear:
         return Separable(16, MLP(20, 2))
     return MLP(30, 3)
+
+
+def recommended_stages(ansatz: Ansatz, seconds: float | None) -> tuple[Stage, ...]:
+    """What `default_stages` recommends, after one step of `LastLayer` for networks that begin as a
+    linear combination of features. For others that start is no gain on the whole (docs/pinn.md).
+    """
+    start = (LastLayer(),) if begins_linear(ansatz.network) else ()
+    return (*start, *default_stages(weights(ansatz), seconds, steps=STEPS))
 
 
 def _require_curvature(ansatz: Ansatz, system: System) -> None:

@@ -46,14 +46,14 @@ TOO_LONG = f"not resolved after {PROBE} steps"
 class Recipe:
     """How a PINN makes and trains what one window needs.
 
-    `objective(system, enforcement, weights)`; `stages(weights, seconds)`; `unresolved`: root mean
+    `objective(system, enforcement, weights)`; `stages(ansatz, seconds)`; `unresolved`: root mean
     square of residuals above which a window counts as not resolved.
     """
 
     architecture: Architecture
     harmonics: int
     objective: Callable[[System, Enforcement, int], ResidualObjective]
-    stages: Callable[[int, float | None], tuple[Stage, ...]]
+    stages: Callable[[Ansatz, float | None], tuple[Stage, ...]]
     identity: str
     unresolved: float
 
@@ -164,7 +164,6 @@ class March:
         if self.done and len(self.done[-1].part):
             part = _with_weights(part, self.done[-1].part)
         trial = Trial(part, {})
-        weights = len(ravel_pytree(eqx.filter(part, eqx.is_inexact_array))[0])
         seconds = None if self.run.seconds is None else max(self.run.remaining, 1e-3) / self.left
         label = f"window {index + 1} of {self.count}"
         if first not in self.programs or not self.programs[first].fits(objective, trial):
@@ -172,7 +171,7 @@ class March:
         result = fit(
             objective,
             trial,
-            self.recipe.stages(weights, seconds),
+            self.recipe.stages(part, seconds),
             key=jax.random.fold_in(self.training, index),
             seconds=seconds,
             report=lambda stage, step, of, losses, _: self.run.report(

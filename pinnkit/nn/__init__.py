@@ -5,6 +5,8 @@ from pinnkit.nn.activations import activation as activation
 from pinnkit.nn.deeponet import DeepONet as DeepONet
 from pinnkit.nn.gated import ModifiedMLP as ModifiedMLP
 from pinnkit.nn.gated import PirateNet as PirateNet
+from pinnkit.nn.head import begins_linear as begins_linear
+from pinnkit.nn.head import head as head
 from pinnkit.nn.kan import KAN as KAN
 from pinnkit.nn.mgno import MgNO as MgNO
 from pinnkit.nn.mlp import MLP as MLP

@@ -52,6 +52,11 @@ class ModifiedNetwork(eqx.Module):
             h = v + f * (u - v)
         return h @ self.weights[-1] + self.biases[-1]
 
+    @property
+    def head(self) -> tuple[Array, ...]:
+        """The arrays of the last layer, in which the network is affine."""
+        return self.weights[-1], self.biases[-1]
+
 
 @dataclass(frozen=True)
 class ModifiedMLP:
@@ -114,6 +119,16 @@ class PirateNetwork(eqx.Module):
         for block in self.blocks:
             x = block(x, u, v)
         return x @ self.last[0] + self.last[1]
+
+    @property
+    def head(self) -> tuple[Array, ...]:
+        """The arrays of the last layer, in which the network is affine."""
+        return self.last
+
+    @property
+    def begins_linear(self) -> bool:
+        """True: alpha is zero at first."""
+        return True
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,11 @@ class KANNetwork(eqx.Module):
             h = jnp.concatenate(polynomials[: self.degree + 1]) @ c
         return h
 
+    @property
+    def head(self) -> tuple[Array, ...]:
+        """The coefficients of the last layer, in which the network is linear."""
+        return self.coefficients[-1:]
+
 
 @dataclass(frozen=True)
 class KAN:

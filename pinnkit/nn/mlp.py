@@ -30,6 +30,11 @@ class MLPNetwork(eqx.Module):
             h = sigma(h @ weight + bias)
         return h @ self.weights[-1] + self.biases[-1]
 
+    @property
+    def head(self) -> tuple[Array, ...]:
+        """The arrays of the last layer, in which the network is affine."""
+        return self.weights[-1], self.biases[-1]
+
 
 @dataclass(frozen=True)
 class MLP:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from pinnkit.nn.head import begins_linear, head
 from pinnkit.nn.initial import require_positive, require_sizes
 from pinnkit.nn.mlp import MLP
 
@@ -30,6 +31,16 @@ class FourierNetwork(eqx.Module):
         """(d,) -> (c,)."""
         phase = z @ jax.lax.stop_gradient(self.matrix)
         return self.network(jnp.concatenate([jnp.cos(phase), jnp.sin(phase)]))  # type: ignore[operator]
+
+    @property
+    def head(self) -> tuple[Array, ...]:
+        """That of the network inside."""
+        return head(self.network)
+
+    @property
+    def begins_linear(self) -> bool:
+        """As the network inside does."""
+        return begins_linear(self.network)
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,19 @@ class FactorizedNetwork(eqx.Module):
     def plain(self) -> eqx.Module:
         """The same network with its matrices multiplied out."""
         pairs = zip(self.directions, self.scales, strict=True)
-        matrices = [v * jnp.exp(s)[None, :] for v, s in pairs]
+        return self._with([v * jnp.exp(s)[None, :] for v, s in pairs])
+
+    @property
+    def head(self) -> tuple[Array, ...]:
+        """That of the network inside, its matrix by the directions V."""
+        return head(self._with(list(self.directions)))
+
+    @property
+    def begins_linear(self) -> bool:
+        """As the network inside does."""
+        return begins_linear(self.skeleton)
+
+    def _with(self, matrices: list[Array]) -> eqx.Module:
         return eqx.combine(self.skeleton, _placed(self.skeleton, matrices))
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from pinnkit.derivatives.channels import mapped, summed
+from pinnkit.nn.head import head
 from pinnkit.objective.blocks import Block, IntegralBlock, Places
 from pinnkit.objective.causal import TimeSlabs
 from pinnkit.objective.kernel import mean_diagonals
@@ -260,6 +261,10 @@ class ResidualObjective(Objective):
         size = part.value.size
         weight = jnp.sqrt(jnp.broadcast_to(factor[None, :] / size, (1, size)))
         return Rows(whole, jnp.zeros(1), weight)
+
+    def head(self, params: Trial) -> tuple[Array, ...]:
+        """The last layer, if the trial function names one."""
+        return head(params.function)
 
     def score(self, params: Trial, batch: ResidualBatch) -> Array:
         """The loss with weights as by `Fixed`, and without causal weights."""

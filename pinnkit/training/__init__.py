@@ -3,6 +3,8 @@
 from pinnkit.training.adam import Adam as Adam
 from pinnkit.training.evaluation import Evaluation as Evaluation
 from pinnkit.training.gauss_newton_cg import GaussNewtonCG as GaussNewtonCG
+from pinnkit.training.jaxopt_stage import Jaxopt as Jaxopt
+from pinnkit.training.last_layer import LastLayer as LastLayer
 from pinnkit.training.lbfgs import LBFGS as LBFGS
 from pinnkit.training.levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
 from pinnkit.training.loop import FitResult as FitResult

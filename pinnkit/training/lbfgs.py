@@ -1,87 +1,82 @@
-"""Limited-memory BFGS through jaxopt; nothing else imports that package."""
+"""Limited-memory BFGS."""
 
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pinnkit.training.evaluation import Evaluation, Unpack
-from pinnkit.training.stage import (
-    NONFINITE,
-    RUNNING,
-    STALLED,
-    Stage,
-    StageState,
-    blank,
-    flat,
-    whole,
-)
+from pinnkit.training.line_searched import Curvature, LineSearched, Step
+from pinnkit.training.stage import whole
+
+
+class Pairs(eqx.Module):
+    """The last m steps s and changes of the gradient y (m, P), and rho = 1/(s.y) (m,).
+
+    A ring: `next` is the row that the next pair takes. Rows not in use have rho = 0.
+    """
+
+    s: Array
+    y: Array
+    rho: Array
+    next: Array
+
+    def times(self, vector: Array, scale: Array) -> Array:
+        """H v for the H that BFGS makes of `scale` I by these pairs, 4 m P operations.
+
+        Two loops over the pairs (Nocedal & Wright 2006, algorithm 7.4).
+        """
+        count = self.rho.size
+        # from the latest pair to the first
+        order = (self.next - 1 - jnp.arange(count)) % count
+
+        def down(q: Array, i: Array) -> tuple[Array, Array]:
+            a = self.rho[i] * (self.s[i] @ q)
+            return q - a * self.y[i], a
+
+        def up(r: Array, at: tuple[Array, Array]) -> tuple[Array, None]:
+            i, a = at
+            return r + (a - self.rho[i] * (self.y[i] @ r)) * self.s[i], None
+
+        q, found = jax.lax.scan(down, vector, order)
+        return jax.lax.scan(up, scale * q, (order, found), reverse=True)[0]
+
+    def taken(self, step: Step) -> "Pairs":
+        """With the pair of a step in the place of the oldest, if it is sound."""
+        i, good = self.next, step.sound
+        put = lambda ring, row: ring.at[i].set(jnp.where(good, row, ring[i]))  # noqa: E731
+        following = jnp.where(good, (i + 1) % self.rho.size, i)
+        rho = put(self.rho, 1.0 / step.product)
+        return Pairs(put(self.s, step.s), put(self.y, step.y), rho, following)
 
 
 @dataclass(frozen=True)
-class LBFGS(Stage):
+class LBFGS(LineSearched):
     """L-BFGS with `history` pairs (Liu & Nocedal 1989), for networks too large for SSBFGS.
 
-    A new batch empties the memory. Raises `OptionError` for numbers of steps below one.
+    H is what BFGS makes of (s.y/y.y) I by the last pairs; it takes 16 m P bytes. Line search,
+    batches and failures as in `LineSearched`: if a search fails, the pairs are forgotten.
     """
 
-    steps: int = 2000
-    history: int = 20
     resample_every: int | None = 500
     refreeze_every: int | None = 500
+    history: int = 20
 
     def __post_init__(self) -> None:
-        whole(self, steps=self.steps, resample_every=self.resample_every, history=self.history)
+        super().__post_init__()
+        whole(self, history=self.history)
 
-    def _solver(self, evaluate: Callable[..., Any]) -> Any:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            import jaxopt
-        return jaxopt.LBFGS(
-            evaluate, value_and_grad=True, has_aux=True, history_size=self.history,
-            linesearch="zoom", tol=0.0, jit=True, unroll=False,
-        )  # fmt: skip
+    def identity_matrix(self, x: Array) -> Pairs:
+        rows = jnp.zeros((self.history, x.size), x.dtype)
+        return Pairs(rows, rows, rows[:, 0], jnp.zeros((), jnp.int32))
 
-    def init(self, x: Array, squares: dict[str, Array], unpack: Unpack = flat) -> StageState:
-        def blind(x: Array, batch: Any) -> tuple[tuple[Array, dict[str, Array]], Array]:
-            return (jnp.zeros((), x.dtype), squares), x
+    def updated(self, old: Curvature, step: Step, scale: Array) -> tuple[Pairs, Array, Array]:
+        pairs = old.H.taken(step)
+        return pairs, -pairs.times(step.gradient, scale), step.sound
 
-        inner = jax.tree.map(jnp.asarray, self._solver(blind).init_state(x, batch=None))
-        return blank(x, squares, (inner, jnp.asarray(True)))
-
-    def step(
-        self, evaluate: Evaluation, state: StageState, batch: Any
-    ) -> tuple[StageState, Array | bool]:
-        solver = self._solver(evaluate)
-        inner, stale = state.memory
-        inner = jax.lax.cond(
-            stale,
-            lambda: _like(inner, solver.init_state(state.x, batch=batch)),
-            lambda: inner,
-        )
-        x, new = solver.update(state.x, inner, batch=batch)
-        finite = jnp.isfinite(new.value) & jnp.all(jnp.isfinite(x))
-        better = finite & (new.value < inner.value)
-        code = jnp.where(finite, jnp.where(better, state.code, STALLED), NONFINITE)
-        keep = lambda a, b: jax.tree.map(lambda p, q: jnp.where(better, p, q), a, b)  # noqa: E731
-        new = keep(_like(inner, new), inner)
-        return state.with_(
-            x=jnp.where(better, x, state.x),
-            loss=new.value,
-            squares=new.aux,
-            code=code.astype(jnp.int32),
-            memory=(new, jnp.asarray(False)),
-        ), better
-
-    def renew(self, state: StageState, due: Array) -> StageState:
-        inner, stale = state.memory
-        return state.with_(memory=(inner, stale | due), code=jnp.where(due, RUNNING, state.code))
-
-
-def _like(template: Any, tree: Any) -> Any:
-    """The leaves of `tree` with the types of `template`, so that a compiled loop can carry them."""
-    return jax.tree.map(lambda t, v: jnp.asarray(v, t.dtype), template, tree)
+    def mended(
+        self, H: Pairs, direction: Array, scale: Array, gradient: Array, old: Curvature
+    ) -> tuple[Pairs, Array, Array]:
+        empty = eqx.tree_at(lambda pairs: pairs.rho, H, jnp.zeros_like(H.rho))
+        return empty, -scale * gradient, jnp.asarray(True)

@@ -87,6 +87,32 @@ class SampleSpace(LinearModel):
         return -(first + cho_solve(factor, left)) @ self.jacobian
 
 
+class Spectral(LinearModel):
+    """The step by the singular value decomposition J = U diag(s) V^T, for few columns.
+
+    Singular values below rounding are left out, so that without damping it is the shortest of the
+    steps that minimise |r + J d|.
+    """
+
+    left: Array
+    values: Array
+    right: Array
+
+    @property
+    def scale(self) -> Array:
+        return self.values @ self.values / self.gradient.size
+
+    def tangent(self, step: Array) -> Array:
+        return self.left @ (self.values * (self.right @ step))
+
+    def step(self, damping: Array) -> Array:
+        eps = jnp.finfo(self.values.dtype).eps
+        kept = self.values > eps * max(self.residuals.size, self.gradient.size) * self.values[0]
+        squares = jnp.where(kept, self.values**2 + damping, 1.0)
+        inverse = jnp.where(kept, self.values / squares, 0.0)
+        return -(inverse * (self.residuals @ self.left)) @ self.right
+
+
 class MatrixFree(LinearModel):
     """(J^T J + damping I) d = -J^T r by conjugate gradients; J is never formed.
 
@@ -120,6 +146,13 @@ def dense(evaluate: Evaluation, x: Array, batch: Any) -> LinearModel:
     if jacobian.shape[0] < jacobian.shape[1]:
         return SampleSpace(residuals, gradient, jacobian, lower_gram(jacobian.T))
     return ParameterSpace(residuals, gradient, jacobian, lower_gram(jacobian))
+
+
+def spectral(evaluate: Evaluation, x: Array, batch: Any) -> LinearModel:
+    """The dense model at x by its singular values."""
+    residuals, jacobian = evaluate.jacobian(x, batch)
+    left, values, right = jnp.linalg.svd(jacobian, full_matrices=False)
+    return Spectral(residuals, residuals @ jacobian, left, values, right)
 
 
 def matrix_free(

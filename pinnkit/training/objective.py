@@ -73,6 +73,14 @@ class Objective(eqx.Module):
         """The residuals (m,) whose squares sum to the loss, in the order of `rows`."""
         return jnp.concatenate([part.values(params) for part in self.rows(params, batch)])
 
+    def head(self, params: Params) -> tuple[Array, ...]:
+        """The arrays of `params` in which the trial function is affine while the rest is fixed.
+
+        The same objects that `params` holds, so that they can be found in it; none by default.
+        """
+        del params
+        return ()
+
     def freeze(self, params: Params, batch: Batch) -> Batch:
         """The batch with adaptive weights (causal weights, say) fixed at `params`.
 

@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 from sympy import Eq, pi, sin
 
-from pinnkit.ansatz import enforce
+from pinnkit.ansatz import build_ansatz, enforce
 from pinnkit.compile import compile_problem
 from pinnkit.errors import MethodError
 from pinnkit.geometry import Box
 from pinnkit.methods.base import Run
-from pinnkit.methods.pinn import PINN, default_network
-from pinnkit.nn import MLP, Separable
+from pinnkit.methods.pinn import PINN, default_network, recommended_stages
+from pinnkit.nn import MLP, Factorized, Fourier, PirateNet, Separable
 from pinnkit.objective.sampling import R3, RAD
 from pinnkit.objective.weighting import NTK, Attention, Fixed
 from pinnkit.spec.condition import Dirichlet, Equation, Initial, Robin
 from pinnkit.spec.load import load
 from pinnkit.spec.problem import Problem
 from pinnkit.spec.symbols import coordinates, eigenvalue, field, parameter
-from pinnkit.training import SSBFGS
+from pinnkit.training import SSBFGS, LastLayer
 
 pytestmark = pytest.mark.usefixtures("x64")
 t, x = coordinates("t x")
@@ -146,6 +146,19 @@ def test_options_reach_the_objective():
     assert made("kdv").sampling == RAD(share=0.2)
     other = made("heat1d", sampling=R3(), weighting=Attention(groups=NTK()))
     assert other.sampling == R3() and other.weighting == Attention(groups=NTK())
+
+
+def test_only_networks_that_begin_linear_start_by_least_squares():
+    enforcement = enforce(diffusion())
+
+    def kinds(network):
+        ansatz = build_ansatz(enforcement, network, key=jax.random.key(0))
+        return tuple(type(stage) for stage in recommended_stages(ansatz, None))
+
+    assert kinds(MLP(8, 2)) == kinds(Separable(2, MLP(4, 1))) == (SSBFGS,)
+    pirate = PirateNet(6, 1)
+    for network in (pirate, Fourier(pirate, 4), Factorized(pirate)):
+        assert kinds(network) == (LastLayer, SSBFGS)
 
 
 def test_refuses_eigenvalue_problems():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pinnkit import precision
 from pinnkit.errors import OptionError
-from pinnkit.nn import KAN, MLP, Factorized, Fourier, ModifiedMLP, PirateNet, Separable
+from pinnkit.nn import KAN, MLP, Factorized, Fourier, ModifiedMLP, PirateNet, Separable, head
 
 EVERY = (
     MLP(7, 2),
@@ -65,6 +65,26 @@ def test_pirate_net_begins_as_a_linear_combination_of_its_first_features(x64, ke
     z = jnp.array([0.2, 0.5])
     features = jnp.tanh(z @ net.first[0] + net.first[1])
     np.testing.assert_allclose(net(z), features @ net.last[0], rtol=1e-14)
+
+
+@pytest.mark.parametrize("architecture", EVERY, ids=repr)
+def test_networks_are_affine_in_their_heads(x64, key, architecture):
+    net = shaken(architecture.build(2, 3, key=key))
+    parts, leaves = head(net), jax.tree.leaves(net)
+    if "Separable" in repr(architecture):
+        assert parts == ()
+        return
+    assert parts and all(any(part is leaf for leaf in leaves) for part in parts)
+    z = jnp.array([0.3, -0.6])
+
+    @jax.jit
+    def value(share):
+        return eqx.tree_at(head, net, tuple(share * part for part in parts))(z)
+
+    zero, one, two = value(0.0), value(1.0), value(2.0)
+    np.testing.assert_allclose(two - one, one - zero, rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(zero, 0, atol=1e-13)
+    assert jnp.all(one != 0)
 
 
 @pytest.mark.parametrize("inner", [MLP(9, 2), ModifiedMLP(6, 2), Separable(2, MLP(4, 1))])

@@ -48,8 +48,9 @@ def bowl(seed: int, n: int, condition: float) -> Quadratic:
         SSBFGS(steps=400, resample_every=None),
         SSBroyden(steps=400, resample_every=None),
         LBFGS(steps=400, resample_every=None),
+        LBFGS(steps=400, log_loss=False, history=6, resample_every=None),
     ],
-    ids=["plain", "log", "broyden", "lbfgs"],
+    ids=["plain", "log", "broyden", "lbfgs", "lbfgs-plain"],
 )
 def test_rosenbrock_in_20_dimensions(stage):
     found = fit(Rosenbrock(), jnp.full(20, -1.2), (stage,), key=KEY)
