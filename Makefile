@@ -1,6 +1,7 @@
 # make demo      install into .venv, solve Burgers, compare with Cole-Hopf, draw the picture
 # make test      all quick tests          make accuracy  errors after fixed numbers of iterations
 # make results   full, timed tables       make lint      ruff and pyright
+# make peers     environments of other packages for scripts/benchmarks/peers
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,7 +10,7 @@ RUN = $(VENV)/bin/python
 # Two test processes on two cores: each must keep to one thread.
 ONE_THREAD = OPENBLAS_NUM_THREADS=1 XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
-.PHONY: demo test accuracy results lint clean
+.PHONY: demo test accuracy results peers lint clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -35,6 +36,9 @@ accuracy: $(VENV)/installed-dev
 
 results: $(VENV)/installed-dev
 	$(RUN) scripts/benchmarks/results.py --out docs/results
+
+peers:
+	PYTHON=$(PYTHON) scripts/benchmarks/peers/environments.sh
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
