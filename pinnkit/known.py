@@ -4,6 +4,7 @@ import equinox as eqx
 
 from pinnkit.ansatz.constrained import Ansatz, AxisGate, Constraint
 from pinnkit.ansatz.embedding import AxisFeatures, Embedding
+from pinnkit.ansatz.windows import Lift, Windows
 from pinnkit.derivatives import ChebyshevAxis, FourierAxis, UniformAxis
 from pinnkit.experts.bases import RandomSine, RandomTanh, Tensor, TrainedLayer
 from pinnkit.experts.enriched import Enriched
@@ -59,7 +60,7 @@ NETWORKS = (
     FourierNetwork,
     FactorizedNetwork,
 )
-ANSATZ = (Pointwise, Ansatz, AxisGate, Constraint, AxisFeatures, Embedding)
+ANSATZ = (Pointwise, Ansatz, AxisGate, Constraint, Lift, Windows, AxisFeatures, Embedding)
 EXPERTS = (
     Experts,
     Mixture,

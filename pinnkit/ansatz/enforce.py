@@ -23,6 +23,10 @@ from pinnkit.spec.symbols import Coordinate, function_name
 EXACT = 1e-9
 """Relative mismatch up to which a lift counts as satisfying a condition."""
 
+OUTSIZED = 3.0
+"""Growth of the lift by a derivative's data beyond which these stay soft: the network would have
+to take away most of a lift that is far larger than the solution."""
+
 MOST_LIFTED = 8
 """Faces with data from which a lift is made: its length is that of the data times up to 3^axes."""
 
@@ -84,6 +88,7 @@ def enforce(system: System) -> Enforcement:
                 found.append(result)
     hard = _reachable(system, _liftable(found, reasons), reasons)
     hard = _consistent(system, hard, reasons)
+    hard = _moderate(system, hard, reasons)
     return Enforcement(
         system, tuple(hard), system.traits.periodic, tuple(_soft(system, hard)), reasons
     )
@@ -147,12 +152,20 @@ def _values(
     system: System, expression: sp.Expr, f: Functional, places: dict[str, np.ndarray]
 ) -> np.ndarray:
     """An expression at random places of the functional's face, with some coordinates given."""
+    return _sampled(system, expression, f.field, {**places, f.axis: np.full(64, f.place)}, 64)
+
+
+def _sampled(
+    system: System, expression: sp.Expr, field: str, places: dict[str, np.ndarray], count: int
+) -> np.ndarray:
+    """An expression at random places of the domain, with some coordinates given, (count,)."""
     rng = np.random.default_rng(0)
-    points = {axis: rng.uniform(*ends, 64) for axis, ends in system.domain.bounds.items()}
-    z = {**points, **places, f.axis: np.full(64, f.place)}
+    points = {axis: rng.uniform(*ends, count) for axis, ends in system.domain.bounds.items()}
     with precision.scope("float64"):
-        found = Emitted(expression, f"lift of '{f.field}'")({}, z, system.parameters)
-    return np.broadcast_to(np.asarray(found), (64,))
+        found = Emitted(expression, f"lift of '{field}'")(
+            {}, {**points, **places}, system.parameters
+        )
+    return np.broadcast_to(np.asarray(found), (count,))
 
 
 def _reachable(
@@ -195,6 +208,30 @@ def _consistent(
         worst = min(failing, key=lambda f: f.residual.priority)
         reasons[worst.residual.name] = "it disagrees with another condition where they meet"
         hard = _reachable(system, [f for f in hard if f is not worst], reasons)
+
+
+def _moderate(system: System, hard: list[Functional], reasons: dict[str, str]) -> list[Functional]:
+    """Without data of derivatives that make a lift far larger than the values beside them do."""
+    scales = {function_name(u): float(s) for u, s in system.problem.scales.items()}
+    for field in system.fields:
+        own = [f for f in hard if f.field == field]
+        valued = {(f.axis, f.side) for f in own if f.order == 0 and f.axis != system.time}
+        steep = [f for f in own if f.order and f.value != 0 and (f.axis, f.side) in valued]
+        rest = [f for f in own if f not in steep]
+        if not steep:
+            continue
+        allowed = OUTSIZED * max(_largest(system, rest), scales.get(field, 1.0))
+        if not _largest(system, own) <= allowed:
+            words = "its lift would be far larger than the values"
+            reasons |= {f.residual.name: words for f in steep}
+            hard = _reachable(system, [f for f in hard if f not in steep], reasons)
+    return hard
+
+
+def _largest(system: System, own: Sequence[Functional]) -> float:
+    """Largest magnitude of the lift of these functionals at random places."""
+    expression = lift(own, system.domain.bounds)
+    return float(np.abs(_sampled(system, expression, own[0].field, {}, 512)).max())
 
 
 def _violated(system: System, hard: Sequence[Functional], field: str) -> list[Functional]:

@@ -14,7 +14,6 @@ from pinnkit.ansatz.constrained import Ansatz, AxisGate, Constraint
 from pinnkit.ansatz.enforce import Architecture, Enforcement, build_ansatz
 from pinnkit.compile.emit import Emitted
 from pinnkit.compile.system import System
-from pinnkit.geometry import Box
 
 
 class Lift(eqx.Module):
@@ -42,13 +41,14 @@ class Windows(eqx.Module):
     For a field whose highest time derivative is the m-th, P_j vanishes to order m at t_j and goes
     on as its own Taylor polynomial of degree m - 1 after the window, so that u has m - 1 continuous
     time derivatives for all weights. A field without time derivatives has a part in each window
-    alone. `parts` see the time (t - t_j)/h_j in [0, 1]. Point (d,) -> fields (c,).
+    alone. `parts` see each window as the whole time `bounds`. Point (d,) -> fields (c,).
     """
 
     lift: Lift
     parts: tuple[Ansatz, ...]
     starts: tuple[float, ...] = eqx.field(static=True)
     lengths: tuple[float, ...] = eqx.field(static=True)
+    bounds: tuple[float, float] = eqx.field(static=True)
     orders: tuple[int, ...] = eqx.field(static=True)
     time: int = eqx.field(static=True)
 
@@ -73,7 +73,8 @@ class Windows(eqx.Module):
         """P_j, which is zero before its window and a polynomial in time after it."""
         s = (z[self.time] - start) / length
         inside = (s >= 0) & ((s < 1) | last)
-        at = lambda r: part(z.at[self.time].set(r))  # noqa: E731
+        low, high = self.bounds
+        at = lambda r: part(z.at[self.time].set(low + r * (high - low)))  # noqa: E731
         order = jnp.asarray(self.orders)
         found = at(jnp.clip(s, 0, 1))
         value = jnp.where(inside | ((order > 0) & (s >= 1)), found, 0.0)
@@ -113,27 +114,28 @@ def window_part(
     harmonics: int = 1,
     key: jax.Array,
 ) -> Ansatz:
-    """The part of one window: network and gates, no lift, for a time that runs from 0 to 1.
+    """The part of one window: network and gates, no lift, for the whole time of the system.
 
-    `gated` parts vanish at time 0 to each field's time order, others as the conditions ask.
+    `gated` parts vanish at the beginning to each field's time order, others as the conditions ask.
     """
     system = enforcement.system
-    assert system.time is not None and isinstance(system.domain, Box)
-    unit = Box(time=system.time, **{**system.domain.bounds, system.time: (0.0, 1.0)})
+    assert system.time is not None
     hard = tuple(dataclasses.replace(f, value=sp.S.Zero) for f in enforcement.hard)
-    local = dataclasses.replace(enforcement, system=system.on(unit), hard=hard)
+    local = dataclasses.replace(enforcement, hard=hard)
     ansatz = build_ansatz(local, architecture, harmonics=harmonics, key=key)
     if not gated:
         return ansatz
-    time = system.axes.index(system.time)
+    time, bounds = system.axes.index(system.time), system.domain.bounds[system.time]
     constraints = tuple(
-        _gated(constraint, time, order)
+        _gated(constraint, time, bounds, order)
         for constraint, order in zip(ansatz.constraints, time_orders(system), strict=True)
     )
     return dataclasses.replace(ansatz, constraints=constraints)
 
 
-def _gated(constraint: Constraint, time: int, order: int) -> Constraint:
+def _gated(
+    constraint: Constraint, time: int, bounds: tuple[float, float], order: int
+) -> Constraint:
     gates = list(constraint.gates)
-    gates[time] = AxisGate(0.0, 1.0, order, 0) if order else None
+    gates[time] = AxisGate(*bounds, order, 0) if order else None
     return dataclasses.replace(constraint, gates=tuple(gates))

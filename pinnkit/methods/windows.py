@@ -228,7 +228,7 @@ class March:
         )
 
     def _base(self, first: bool) -> ResidualObjective:
-        """The objective of a window that begins at time 0; the same object for equal windows."""
+        """The objective of the first window of this length; the same object for equal windows."""
         if (first, self.length) not in self.bases:
             self.bases[first, self.length] = self._made(first)
         return self.bases[first, self.length]
@@ -236,7 +236,9 @@ class March:
     def _made(self, first: bool) -> ResidualObjective:
         system, name = self.system, self.system.time
         assert isinstance(system.domain, Box) and name is not None
-        box = Box(time=name, **{**system.domain.bounds, name: (0.0, self.length)})
+        box = Box(
+            time=name, **{**system.domain.bounds, name: (self.begin, self.begin + self.length)}
+        )
         soft = self.enforcement.soft
         if not first:
             soft = tuple(r for r in soft if r.kind is not Kind.INITIAL)
@@ -253,8 +255,9 @@ class March:
             past = after(past, own, self._trained(index), place[1], self.time, self.orders)
         return past
 
-    def _place(self, start: float, length: float) -> tuple[jax.Array, jax.Array]:
-        return jnp.asarray(start), jnp.asarray(length)
+    def _place(self, start: float, length: float) -> tuple[Any, Any, Any]:
+        bounds = jnp.asarray(self.begin), jnp.asarray(self.end)
+        return jnp.asarray(start), jnp.asarray(length), bounds
 
     def _trained(self, index: int) -> Ansatz:
         first = index == 0 and not self.exact_start
@@ -269,6 +272,7 @@ class March:
             tuple(self._trained(i) for i in range(len(self.done))),
             tuple(w.start for w in self.done),
             tuple(w.length for w in self.done),
+            (self.begin, self.end),
             self.orders,
             self.time,
         )

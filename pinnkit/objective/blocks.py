@@ -38,14 +38,18 @@ class Places(eqx.Module):
 
 
 class Frame(eqx.Module):
-    """Local coordinates (z - origin) / stretch, all (d,), in which a trained function lives."""
+    """Local coordinates anchor + (z - shift - anchor) / stretch, all (d,), of a trained function.
 
-    origin: Array
+    A part of the domain, moved by `shift` from where the domain begins, thus appears as the whole.
+    """
+
+    shift: Array
+    anchor: Array
     stretch: Array
 
     def __call__(self, u: Field) -> Field:
         """u as a function of the coordinates of the problem."""
-        return lambda z: u((z - self.origin) / self.stretch)
+        return lambda z: u(self.anchor + (z - self.shift - self.anchor) / self.stretch)
 
 
 class Block(eqx.Module):
@@ -88,9 +92,9 @@ class Block(eqx.Module):
         }
 
     def since(self, places: Places, axis: int | None) -> Array:
-        """Coordinates (N,) along an axis, from the origin of the frame."""
+        """Coordinates (N,) along an axis, without the shift of the frame."""
         along = places.points[:, axis]
-        return along if self.frame is None else along - self.frame.origin[axis]
+        return along if self.frame is None else along - self.frame.shift[axis]
 
     def chunk(self, u: Field, places: Places, max_memory: float) -> int:
         """Number of places to treat at a time."""

@@ -39,7 +39,7 @@ def after(
     """The past of the window that follows the one of `block`, whose `part` is trained."""
     assert block.frame is not None
     f = block.frame(part)
-    end = block.frame.origin[time] + length
+    end = block.frame.shift[time] + block.frame.anchor[time] + length
     points = block.pool.points.at[:, time].set(end)
     most = max(orders)
     wanted = [_at(a, time, i) for a in past.terms for i in range(most)]
@@ -57,10 +57,27 @@ def after(
 
 
 @eqx.filter_jit
-def placed(block: Block, past: Past, lift: Field, start: Array, length: Array, time: int) -> Block:
-    """The block of a first window as that of the window from `start`, with its past and lift."""
-    shift = jnp.zeros(block.pool.points.shape[1]).at[time].set(start)
-    points = block.pool.points + shift[None]
+def placed(
+    block: Block,
+    past: Past,
+    lift: Field,
+    start: Array,
+    length: Array,
+    bounds: tuple[Array, Array],
+    time: int,
+) -> Block:
+    """The block of a first window as that of the window from `start`, with its past and lift.
+
+    `bounds` are those of the whole time, as which the trained function sees the window.
+    """
+    begin, end = bounds
+    zero = jnp.zeros(block.pool.points.shape[1])
+    frame = Frame(
+        zero.at[time].set(start - begin),
+        zero.at[time].set(begin),
+        (zero + 1).at[time].set(length / (end - begin)),
+    )
+    points = block.pool.points + frame.shift[None]
     needed = block.scheme.needed
 
     def tables(piece: tuple[Array, Past]) -> dict[Orders, Array]:
@@ -70,7 +87,6 @@ def placed(block: Block, past: Past, lift: Field, start: Array, length: Array, t
         return {a: found[a] + _value(own.terms[_space(a, time)], since, a[time]) for a in needed}
 
     known = mapped(tables, (points, past), CHUNK)
-    frame = Frame(shift, jnp.ones_like(shift).at[time].set(length))
     pool = Places(points, block.pool.normals, block.pool.data, known)
     return dataclasses.replace(block, pool=pool, frame=frame)
 

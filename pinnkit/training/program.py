@@ -29,7 +29,7 @@ class Program:
         _, unravel = ravel_pytree(arrays)
         self.unpack: Callable[[Array], Params] = lambda x: eqx.combine(unravel(x), static)
         self._rest = eqx.partition(objective, eqx.is_array)[1]
-        self._stages: dict[Stage, Callable[..., Carry]] = {}
+        self._stages: dict[str, Callable[..., Carry]] = {}
         self._hold = jax.jit(self._held)
         self._validate = jax.jit(self._validated)
 
@@ -41,9 +41,9 @@ class Program:
         self, objective: Objective, stage: Stage, carry: Carry, key: Array, limit: Array
     ) -> Carry:
         """Steps of `stage` until `limit` or its own end; the carry is donated."""
-        if stage not in self._stages:
-            self._stages[stage] = compiled(self._rest, stage, self.unpack)
-        return self._stages[stage](self._arrays(objective), carry, key, limit)
+        if stage.identity not in self._stages:
+            self._stages[stage.identity] = compiled(self._rest, stage, self.unpack)
+        return self._stages[stage.identity](self._arrays(objective), carry, key, limit)
 
     def validation(self, objective: Objective, key: Array, x: Array) -> Any:
         """The batch on which the best parameters are chosen."""

@@ -35,7 +35,8 @@ from pinnkit.objective.sampling import Even
 from pinnkit.objective.weighting import Fixed
 from pinnkit.spec.condition import Kind
 from pinnkit.training import LBFGS, Adam, fit
-from pinnkit.training.dispatch import compiled, initial
+from pinnkit.training.dispatch import initial
+from pinnkit.training.program import Program
 
 t, x, y = pk.coordinates("t x y")
 Points = dict[str, np.ndarray]
@@ -185,18 +186,17 @@ def rates(run: Callable[[int], None], steps: int, reps: int) -> dict[str, Any]:
 
 def timed(loss: ResidualObjective, trial: Trial, o: argparse.Namespace) -> dict[str, Any]:
     """Compile the loop and time it."""
-    x0, unravel = ravel_pytree(trial)
+    x0, program = ravel_pytree(trial)[0], Program(loss, trial)
     stage = Adam(steps=2**30, learning_rate=o.lr, decay=1.0, resample_every=None)
     key, begin = jax.random.key(o.seed), time.perf_counter()
-    carry = initial(loss, stage, unravel, x0, key)
-    advance = compiled(loss, stage, unravel)
-    state = [advance(carry, key, jnp.asarray(0, jnp.int32))]
+    carry = initial(loss, stage, program.unpack, x0, key)
+    state = [program.advance(loss, stage, carry, key, jnp.asarray(0, jnp.int32))]
     jax.block_until_ready(state[0])
     compile_s = time.perf_counter() - begin
 
     def run(steps: int) -> None:
         limit = jnp.asarray(int(state[0].step) + steps, jnp.int32)
-        state[0] = advance(state[0], key, limit)
+        state[0] = program.advance(loss, stage, state[0], key, limit)
         jax.block_until_ready(state[0])
 
     run(o.steps)

@@ -28,6 +28,7 @@ from pinnkit.training import (
 )
 from pinnkit.training import loop as loop_module
 from pinnkit.training.checkpoint import facts
+from pinnkit.training.program import Program
 
 pytestmark = pytest.mark.usefixtures("x64")
 KEY = jax.random.key(7)
@@ -70,21 +71,15 @@ def quiet_history(result):
 
 
 @pytest.fixture
-def one_compilation(monkeypatch):
-    """Fits of one objective by one stage share the compiled loop (most of a small fit's time)."""
-    made = {}
-
-    def compiled(objective, stage, unpack):
-        return made.setdefault(stage.identity, dispatch.compiled(objective, stage, unpack))
-
-    monkeypatch.setattr(loop_module, "compiled", compiled)
+def program():
+    """Fits of one objective share what is compiled (most of a small fit's time)."""
+    return Program(Regression(), start())
 
 
-@pytest.mark.usefixtures("one_compilation")
 @pytest.mark.parametrize("name", STAGES)
-def test_runs_repeat_and_resume_exactly(name, tmp_path):
+def test_runs_repeat_and_resume_exactly(name, tmp_path, program):
     stages = (STAGES[name],)
-    options = dict(key=KEY, record_every=10)
+    options = dict(key=KEY, record_every=10, program=program)
     whole = fit(Regression(), start(), stages, **options)
     path = tmp_path / "run.h5"
     part = fit(Regression(), start(), stages, checkpoint=path, interrupted=after(4), **options)
@@ -96,23 +91,22 @@ def test_runs_repeat_and_resume_exactly(name, tmp_path):
     assert whole.status == resumed.status and whole.finished
 
 
-@pytest.mark.usefixtures("one_compilation")
-def test_steps_may_be_extended_over_two_stages(tmp_path):
+def test_steps_may_be_extended_over_two_stages(tmp_path, program):
     def run(steps, **options):
         stages = (Adam(steps=20, resample_every=5), SSBFGS(steps=steps, resample_every=20))
-        return fit(Regression(), start(), stages, key=KEY, record_every=10, **options)
+        shared = dict(key=KEY, record_every=10, program=program)
+        return fit(Regression(), start(), stages, **shared, **options)
 
     path = tmp_path / "run.h5"
     run(20, checkpoint=path)
     assert same(run(40).params, run(40, checkpoint=path).params)
 
 
-@pytest.mark.usefixtures("one_compilation")
-def test_split_into_dispatches_changes_nothing(monkeypatch):
+def test_split_into_dispatches_changes_nothing(monkeypatch, program):
     stages = (STAGES["ssbfgs"],)
-    long = fit(Regression(), start(), stages, key=KEY)
+    long = fit(Regression(), start(), stages, key=KEY, program=program)
     monkeypatch.setattr(loop_module, "DISPATCH_SECONDS", 0.0)
-    short = fit(Regression(), start(), stages, key=KEY)
+    short = fit(Regression(), start(), stages, key=KEY, program=program)
     assert same(long.state, short.state) and same(long.params, short.params)
 
 

@@ -1,0 +1,219 @@
+"""Windows in time: seams, tables of earlier parts, marching, halving, resume."""
+
+import dataclasses
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sympy import Eq, cos, exp, pi, sin
+
+import pinnkit as pk
+from pinnkit.ansatz import enforce
+from pinnkit.compile import compile_problem
+from pinnkit.derivatives.channels import propagate
+from pinnkit.errors import MethodError
+from pinnkit.methods import windows as module
+from pinnkit.methods.base import Run
+from pinnkit.methods.windows import March, Recipe, Window
+from pinnkit.nn import MLP
+from pinnkit.objective.blocks import Places
+
+pytestmark = pytest.mark.usefixtures("x64")
+t, x = pk.coordinates("t x")
+u, p = pk.field("u", t, x), pk.field("p", t, x)
+c = pk.parameter("c", 1.5)
+SMALL = MLP(6, 2)
+BOX = pk.Box(t=(0.5, 2), x=(-1, 1), time="t")
+
+HEAT = pk.Problem(
+    "heat",
+    BOX,
+    [
+        pk.Equation(Eq(u.diff(t), c * u.diff(x, 2) + t * sin(x)), name="heat"),
+        pk.Initial(u, cos(x)),
+        pk.Dirichlet(u, cos(1) * exp(-(t - 0.5)), on=("x-", "x+")),
+    ],
+)
+WAVE = pk.Problem(
+    "wave",
+    BOX,
+    [
+        pk.Equation(Eq(u.diff(t, 2), c * u.diff(x, 2) - u**3), name="wave"),
+        pk.Initial(u, sin(pi * x)),
+        pk.Initial(u.diff(t), 1 - x**2),
+        pk.Dirichlet(u, 0, on=("x-", "x+")),
+    ],
+)
+MIXED = pk.Problem(
+    "mixed",
+    BOX,
+    [
+        pk.Equation(Eq(u.diff(t) + p.diff(x), u.diff(x, 2)), name="u"),
+        pk.Equation(Eq(p.diff(x, 2), u * p.diff(x)), name="p"),
+        pk.Initial(u, sin(pi * x)),
+        pk.Dirichlet(u, 0, on=("x-", "x+")),
+        pk.Dirichlet(p, 0, on="x-"),
+        pk.Robin(p, 1, c, t, on="x+"),
+    ],
+)
+KINK = pk.Problem(
+    "kink",
+    BOX,
+    [
+        pk.Equation(Eq(u.diff(t), u.diff(x, 2) - u**3), name="kink"),
+        pk.Initial(u, x**2),
+        pk.Periodic("x"),
+    ],
+)
+PROBLEMS = {problem.name: problem for problem in (HEAT, WAVE, MIXED, KINK)}
+
+
+def marched(problem, lengths, key=0, run=None):
+    """A march whose windows are finished with random weights."""
+    system = compile_problem(problem)
+    pinn = pk.PINN(network=SMALL, points=200)
+    keys = jax.random.split(jax.random.key(key), 3)
+    recipe = Recipe(
+        SMALL,
+        1,
+        lambda system, account, size: pinn.objective(system, account, keys[1], size),
+        lambda ansatz, seconds: (pk.SSBFGS(steps=1),),
+        "",
+        0.1,
+    )
+    run = run or Run(jax.random.key(key))
+    march = March(recipe, system, enforce(system), run, keys)
+    start, rng = system.domain.bounds["t"][0], np.random.default_rng(key)
+    for index, length in enumerate(lengths):
+        first = index == 0 and not march.exact_start
+        size = sum(a.size for a in jax.tree.leaves(march._part(first)) if hasattr(a, "size"))
+        part = rng.normal(size=size) * 0.4
+        march.done.append(Window(start, length, part, {"step": np.array([1.0])}, {}, 0.0))
+        start += length
+    march.length = lengths[-1]
+    return march
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_seams_and_exact_conditions_hold_for_random_weights(name):
+    march = marched(PROBLEMS[name], (0.5, 0.25, 0.75))
+    f, rng = march.function(), np.random.default_rng(1)
+    evolved = [n > 0 for n in march.orders]
+    sides = (-1e-13, 1e-13) if max(march.orders) else (0,)
+    for seam, y in itertools.product((1.0, 1.25), rng.uniform(-1, 1, 5)):
+        places = [jnp.array([seam + d, y]) for d in sides]
+        before, after = (f(z) for z in places)
+        assert np.abs(before - after)[np.array(evolved)].max() < 1e-11
+        if max(march.orders) > 1:
+            slopes = [jax.jvp(f, (z,), (jnp.array([1.0, 0.0]),))[1] for z in places]
+            np.testing.assert_allclose(*slopes, atol=1e-10)
+    if march.exact_start:
+        places = jnp.stack([jnp.full(9, 0.5), jnp.linspace(-1, 1, 9)], axis=1)
+        start = {"heat": np.cos, "wave": lambda s: np.sin(np.pi * s)}.get(name)
+        if start is not None:
+            got = jax.vmap(f)(places)[:, 0]
+            np.testing.assert_allclose(got, start(np.linspace(-1, 1, 9)), atol=1e-13)
+    if name != "kink":
+        ends = jnp.stack([jnp.linspace(0.5, 2, 16), jnp.full(16, -1.0)], axis=1)
+        want = np.cos(1) * np.exp(-(ends[:, 0] - 0.5)) if name == "heat" else 0 * ends[:, 0]
+        np.testing.assert_allclose(jax.vmap(f)(ends)[:, 0], want, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_tables_of_earlier_parts_give_the_residuals_of_the_whole_function(name):
+    """The third window's blocks, against channels of the stitched function at the same places."""
+    done, length = (0.5, 0.25), 0.75
+    march = marched(PROBLEMS[name], done)
+    march.length = length
+    objective = march._objective(False)
+    whole = marched(PROBLEMS[name], (*done, length))
+    part = whole._trained(2)
+    f = whole.function()
+    for block in (*objective.equations, *objective.conditions):
+        some = block.pool.take(jnp.arange(0, len(block.pool.points), 97))
+        got = block.values(part, march.system.parameters, some)
+        plain = dataclasses.replace(block, frame=None)
+        want = plain.values(f, march.system.parameters, Places(some.points, some.normals))
+        for residual, values in got.items():
+            np.testing.assert_allclose(values, want[residual], rtol=1e-9, atol=1e-9)
+
+
+def test_channels_of_the_stitched_function_are_its_derivatives():
+    f = marched(WAVE, (0.5, 0.25, 0.75)).function()
+    points = jnp.array([[0.7, 0.2], [1.1, -0.3], [1.9, 0.4]])
+    found = propagate(f, points, [(2, 0), (0, 2)])
+    for order, axis in (((2, 0), 0), ((0, 2), 1)):
+        want = jax.vmap(lambda z, a=axis: jax.hessian(lambda y: f(y)[0])(z)[a, a])(points)
+        np.testing.assert_allclose(found[order][:, 0], want, rtol=1e-9, atol=1e-10)
+
+
+TRAVELLING = pk.Problem(
+    "travelling",
+    pk.Box(t=(0, 1), x=(0, 2 * pi), time="t"),
+    [
+        pk.Equation(Eq(u.diff(t) + 4 * u.diff(x), 0), name="transport"),
+        pk.Initial(u, sin(x)),
+        pk.Periodic("x"),
+    ],
+    exact={u: sin(x - 4 * t)},
+)
+
+
+def small(**options):
+    return pk.PINN(network=MLP(10, 2), points=400, **options)
+
+
+def error(solution):
+    return solution.compare(pk.solve(TRAVELLING, pk.Exact()))["u"].rel_l2
+
+
+def test_a_march_solves_and_accounts_for_its_windows(tmp_path):
+    method = small(windows=2, stages=(pk.SSBFGS(steps=150),))
+    solution = pk.solve(TRAVELLING, method)
+    assert solution.status.ok and error(solution) < 2e-3
+    assert list(np.unique(solution.history["window"])) == [1, 2]
+    assert np.all(np.diff(solution.history["step"]) > 0)
+    assert solution.stats["windows"].splitlines()[1].startswith("t = 0.5 to 1: 150 steps")
+    solution.save(tmp_path / "march.h5")
+    again = pk.Solution.load(tmp_path / "march.h5")
+    places = dict(t=np.linspace(0, 1, 7), x=1.3)
+    assert np.array_equal(solution(**places)["u"], again(**places)["u"])
+
+
+def test_resuming_in_the_second_window_is_exact(tmp_path):
+    method = small(windows=2, stages=(pk.SSBFGS(steps=40, resample_every=20),))
+    path = tmp_path / "march.checkpoint.h5"
+    whole = pk.solve(TRAVELLING, method)
+
+    def stop(progress):
+        if "window 2" in progress.stage and progress.step >= 25:
+            raise KeyboardInterrupt
+
+    part = pk.solve(TRAVELLING, method, checkpoint=path, report=stop)
+    assert part.status.interrupted and "solved up to t = 1" in part.status.reason
+    resumed = pk.solve(TRAVELLING, method, checkpoint=path)
+    places = dict(t=np.linspace(0, 1, 9)[:, None], x=np.linspace(0, 6, 5))
+    assert np.array_equal(whole(**places)["u"], resumed(**places)["u"])
+    assert np.array_equal(whole.history["loss"], resumed.history["loss"])
+
+
+def test_what_is_not_resolved_is_halved(monkeypatch):
+    monkeypatch.setattr(module, "PROBE", 25)
+    solution = pk.solve(TRAVELLING, small(stages=(pk.SSBFGS(steps=120),)))
+    assert len(solution.stats["windows"].splitlines()) >= 2 and error(solution) < 2e-2
+    whole = pk.solve(TRAVELLING, small(windows=1, stages=(pk.SSBFGS(steps=50),)))
+    assert "windows" not in whole.stats
+
+
+def test_refusals_say_why():
+    steady = pk.Problem(
+        "steady", pk.Box(x=(0, 1)), [pk.Equation(u.func(x).diff(x, 2)), pk.Dirichlet(u.func(x))]
+    )
+    with pytest.raises(MethodError, match=r"windows=3.*'steady': no equation has a time"):
+        pk.solve(steady, pk.PINN(windows=3))
+    seen = pk.Observed(u, at={"t": [0.1], "x": [0.2]}, values=[0.0], name="probe")
+    observed = dataclasses.replace(TRAVELLING, conditions=(*TRAVELLING.conditions, seen))
+    with pytest.raises(MethodError, match="'probe' may span several windows"):
+        pk.solve(observed, pk.PINN(windows=2))
