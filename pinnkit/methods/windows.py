@@ -137,10 +137,12 @@ class March:
                 self.length /= 2
                 continue
             interrupted = result.status.startswith("interrupted")
-            reason, finished = result.status, not interrupted
-        if not finished:
+            resolved = max(self.done[-1].held_out.values(), default=0.0) < self.recipe.unresolved
+            # what follows a wrong state is wrong as well
+            reason, finished = result.status, resolved and not interrupted
+        if self.left:
             reason += f"; solved up to {self.system.time} = {self.reached:.4g}"
-        return reason, finished and not self.left
+        return reason, not self.left
 
     @property
     def reached(self) -> float:

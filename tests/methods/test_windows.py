@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +13,6 @@ from sympy import Eq, cos, exp, pi, sin
 import pinnkit as pk
 from pinnkit.ansatz import enforce
 from pinnkit.compile import compile_problem
-from pinnkit.derivatives.channels import propagate
 from pinnkit.errors import MethodError
 from pinnkit.methods import windows as module
 from pinnkit.methods.base import Run
@@ -99,7 +99,7 @@ def marched(problem, lengths, key=0, run=None):
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_seams_and_exact_conditions_hold_for_random_weights(name):
     march = marched(PROBLEMS[name], (0.5, 0.25, 0.75))
-    f, rng = march.function(), np.random.default_rng(1)
+    f, rng = eqx.filter_jit(march.function()), np.random.default_rng(1)
     evolved = [n > 0 for n in march.orders]
     sides = (-1e-13, 1e-13) if max(march.orders) else (0,)
     for seam, y in itertools.product((1.0, 1.25), rng.uniform(-1, 1, 5)):
@@ -107,7 +107,8 @@ def test_seams_and_exact_conditions_hold_for_random_weights(name):
         before, after = (f(z) for z in places)
         assert np.abs(before - after)[np.array(evolved)].max() < 1e-11
         if max(march.orders) > 1:
-            slopes = [jax.jvp(f, (z,), (jnp.array([1.0, 0.0]),))[1] for z in places]
+            slope = jax.jit(lambda z: jax.jvp(f, (z,), (jnp.array([1.0, 0.0]),))[1])
+            slopes = [slope(z) for z in places]
             np.testing.assert_allclose(*slopes, atol=1e-10)
     if march.exact_start:
         places = jnp.stack([jnp.full(9, 0.5), jnp.linspace(-1, 1, 9)], axis=1)
@@ -131,22 +132,15 @@ def test_tables_of_earlier_parts_give_the_residuals_of_the_whole_function(name):
     whole = marched(PROBLEMS[name], (*done, length))
     part = whole._trained(2)
     f = whole.function()
+    known = march.system.parameters
+    evaluate = eqx.filter_jit(lambda block, u, places: block.values(u, known, places))
     for block in (*objective.equations, *objective.conditions):
         some = block.pool.take(jnp.arange(0, len(block.pool.points), 97))
-        got = block.values(part, march.system.parameters, some)
+        got = evaluate(block, part, some)
         plain = dataclasses.replace(block, frame=None)
-        want = plain.values(f, march.system.parameters, Places(some.points, some.normals))
+        want = evaluate(plain, f, Places(some.points, some.normals))
         for residual, values in got.items():
             np.testing.assert_allclose(values, want[residual], rtol=1e-9, atol=1e-9)
-
-
-def test_channels_of_the_stitched_function_are_its_derivatives():
-    f = marched(WAVE, (0.5, 0.25, 0.75)).function()
-    points = jnp.array([[0.7, 0.2], [1.1, -0.3], [1.9, 0.4]])
-    found = propagate(f, points, [(2, 0), (0, 2)])
-    for order, axis in (((2, 0), 0), ((0, 2), 1)):
-        want = jax.vmap(lambda z, a=axis: jax.hessian(lambda y: f(y)[0])(z)[a, a])(points)
-        np.testing.assert_allclose(found[order][:, 0], want, rtol=1e-9, atol=1e-10)
 
 
 TRAVELLING = pk.Problem(
@@ -166,45 +160,37 @@ def small(**options):
 
 
 def error(solution):
-    return solution.compare(pk.solve(TRAVELLING, pk.Exact()))["u"].rel_l2
+    return solution.compare(pk.solve(TRAVELLING, pk.Exact())).table.loc["u", "rel_l2"]
 
 
-def test_a_march_solves_and_accounts_for_its_windows(tmp_path):
-    method = small(windows=2, stages=(pk.SSBFGS(steps=150),))
-    solution = pk.solve(TRAVELLING, method)
-    assert solution.status.ok and error(solution) < 2e-3
-    assert list(np.unique(solution.history["window"])) == [1, 2]
-    assert np.all(np.diff(solution.history["step"]) > 0)
-    assert solution.stats["windows"].splitlines()[1].startswith("t = 0.5 to 1: 150 steps")
-    solution.save(tmp_path / "march.h5")
-    again = pk.Solution.load(tmp_path / "march.h5")
-    places = dict(t=np.linspace(0, 1, 7), x=1.3)
-    assert np.array_equal(solution(**places)["u"], again(**places)["u"])
-
-
-def test_resuming_in_the_second_window_is_exact(tmp_path):
-    method = small(windows=2, stages=(pk.SSBFGS(steps=40, resample_every=20),))
+def test_a_march_resumed_in_its_second_window_is_the_same(tmp_path):
+    method = small(windows=2, stages=(pk.SSBFGS(steps=100, resample_every=50),))
     path = tmp_path / "march.checkpoint.h5"
     whole = pk.solve(TRAVELLING, method)
+    assert whole.status.ok and error(whole) < 8e-3
+    assert list(np.unique(whole.history["window"])) == [1, 2]
+    assert np.all(np.diff(whole.history["step"]) > 0)
+    assert whole.stats["windows"].splitlines()[1].startswith("t = 0.5 to 1: 100 steps")
 
     def stop(progress):
-        if "window 2" in progress.stage and progress.step >= 25:
+        if "window 2" in progress.stage and progress.step >= 50:
             raise KeyboardInterrupt
 
     part = pk.solve(TRAVELLING, method, checkpoint=path, report=stop)
     assert part.status.interrupted and "solved up to t = 1" in part.status.reason
     resumed = pk.solve(TRAVELLING, method, checkpoint=path)
-    places = dict(t=np.linspace(0, 1, 9)[:, None], x=np.linspace(0, 6, 5))
-    assert np.array_equal(whole(**places)["u"], resumed(**places)["u"])
+    resumed.save(tmp_path / "march.h5")
+    again = pk.Solution.load(tmp_path / "march.h5")
+    places = dict(t=np.linspace(0, 1, 9), x=np.linspace(0, 6, 9))
+    for other in (resumed, again):
+        assert np.array_equal(whole(**places)["u"], other(**places)["u"])
     assert np.array_equal(whole.history["loss"], resumed.history["loss"])
 
 
 def test_what_is_not_resolved_is_halved(monkeypatch):
     monkeypatch.setattr(module, "PROBE", 25)
-    solution = pk.solve(TRAVELLING, small(stages=(pk.SSBFGS(steps=120),)))
+    solution = pk.solve(TRAVELLING, small(stages=(pk.SSBFGS(steps=100),)))
     assert len(solution.stats["windows"].splitlines()) >= 2 and error(solution) < 2e-2
-    whole = pk.solve(TRAVELLING, small(windows=1, stages=(pk.SSBFGS(steps=50),)))
-    assert "windows" not in whole.stats
 
 
 def test_refusals_say_why():
