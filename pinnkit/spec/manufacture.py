@@ -13,6 +13,9 @@ from pinnkit.spec.condition import Condition, Data, Kind
 from pinnkit.spec.problem import Problem
 from pinnkit.spec.symbols import Coordinate, Parameter
 
+SHORT = 60
+"""Operations up to which a forcing is simplified: longer ones can take SymPy minutes."""
+
 
 def insert(expression: sp.Expr, exact: Mapping[sp.Expr, sp.Expr]) -> sp.Expr:
     """The expression with functions replaced and derivatives carried out."""
@@ -47,7 +50,9 @@ def _with_value(
     if condition.kind is Kind.OBSERVED and condition.data is not None:
         return dataclasses.replace(condition, data=_sampled(problem, condition, exact))
     if condition.kind is Kind.EQUATION:
-        forcing = sp.simplify(insert(condition.residual, exact))
+        forcing = insert(condition.residual, exact)
+        if sp.count_ops(forcing) <= SHORT:
+            forcing = sp.simplify(forcing)
         return dataclasses.replace(condition, value=condition.value + forcing)
     value = insert(condition.target, exact)
     if condition.kind is Kind.INTEGRAL:

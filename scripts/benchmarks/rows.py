@@ -237,6 +237,7 @@ NETWORKS = Section(
             ("helmholtz3d", EXACT, 100, ()),
             ("poisson5d", EXACT, 60, ()),
             ("cavity", PROFILES[100], 60, ()),
+            ("kdv", EXACT, 300, ()),
         )
         for key in range(3)
     ),

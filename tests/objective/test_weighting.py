@@ -21,7 +21,7 @@ from pinnkit.spec.condition import Equation, Initial, Integral
 from pinnkit.spec.problem import Problem
 from pinnkit.spec.symbols import coordinates, field
 from pinnkit.training import SSBFGS, Adam, dispatch, fit
-from pinnkit.training import loop as loop_module
+from pinnkit.training import program as program_module
 
 pytestmark = pytest.mark.usefixtures("x64")
 t, x = coordinates("t x")
@@ -251,25 +251,23 @@ def test_fits_resume_exactly_with_one_compilation(
         Adam(steps=12, resample_every=3),
         SSBFGS(steps=12, resample_every=4, refreeze_every=2),
     )
-    made, traces, carries = {}, [], {}
+    traces, carries = [], {}
 
-    def compiled(whole, stage, unpack):
-        def build():
-            advance = dispatch.compiled(whole, stage, unpack)
+    def compiled(rest, stage, unpack):
+        advance = dispatch.compiled(rest, stage, unpack)
 
-            def kept(carry, key, limit):
-                carries[stage.name] = advance(carry, key, limit)
-                return carries[stage.name]
+        def kept(arrays, carry, key, limit):
+            carries[stage.name] = advance(arrays, carry, key, limit)
+            return carries[stage.name]
 
-            return kept
+        return kept
 
-        return made.setdefault(stage.identity, made.get(stage.identity) or build())
-
-    monkeypatch.setattr(loop_module, "compiled", compiled)
+    monkeypatch.setattr(program_module, "compiled", compiled)
+    program = program_module.Program(objective, trial)
     renewed = dispatch._renewed
     monkeypatch.setattr(dispatch, "_renewed", lambda *a: (traces.append(a[1].name), renewed(*a))[1])
     run = lambda **options: fit(  # noqa: E731
-        objective, trial, stages, key=KEY, record_every=3, **options
+        objective, trial, stages, key=KEY, record_every=3, program=program, **options
     )
     whole = run()
     batch = carries["SSBFGS"].batch

@@ -14,6 +14,7 @@ from pinnkit.errors import MethodError
 from pinnkit.geometry import Box
 from pinnkit.nn import MLP, Factorized
 from pinnkit.objective import Trial, residual_objective
+from pinnkit.objective.sampling import Even
 from pinnkit.spec.condition import Dirichlet, Equation, Initial
 from pinnkit.spec.problem import Problem
 from pinnkit.spec.symbols import coordinates, field, parameter
@@ -32,7 +33,7 @@ class Waves(Objective):
     places: jax.Array
     data: jax.Array
 
-    def sample(self, key, params, step):
+    def sample(self, key, params, step, previous=None):
         return jnp.zeros(0)
 
     def loss(self, params, batch):
@@ -78,7 +79,7 @@ def heat():
 
 def test_a_linear_problem_with_soft_conditions_and_an_unknown_number():
     system, network = heat(), Factorized(MLP(8, 1)).build(2, 1, key=jax.random.key(1))
-    objective = residual_objective(system, system.conditions, points=64, adaptive=0.0)
+    objective = residual_objective(system, system.conditions, points=64, sampling=Even())
     trial = Trial(network, {"nu": jnp.asarray(0.3)})
     found = fit(objective, trial, (LastLayer(damping=0.0),), key=KEY)
     head, first = trial.function.head, jax.random.fold_in(jax.random.fold_in(KEY, 0), 0)
