@@ -61,6 +61,7 @@ from pinnkit.training import LBFGS as LBFGS
 from pinnkit.training import SOAP as SOAP
 from pinnkit.training import SSBFGS as SSBFGS
 from pinnkit.training import Adam as Adam
+from pinnkit.training import FactoredSSBFGS as FactoredSSBFGS
 from pinnkit.training import GaussNewtonCG as GaussNewtonCG
 from pinnkit.training import Jaxopt as Jaxopt
 from pinnkit.training import LastLayer as LastLayer

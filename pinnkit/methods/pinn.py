@@ -13,6 +13,7 @@ import numpy as np
 
 from pinnkit.ansatz import Ansatz, Enforcement, build_ansatz, enforce
 from pinnkit.ansatz.enforce import Architecture
+from pinnkit.ansatz.factors import obstacle_to_factors
 from pinnkit.compile.system import System
 from pinnkit.errors import MethodError
 from pinnkit.geometry import Box
@@ -20,11 +21,13 @@ from pinnkit.methods.base import Method, Progress, Run
 from pinnkit.methods.held_out import held_out
 from pinnkit.methods.windows import TOO_LONG, March, Recipe, marching, obstacle, too_long
 from pinnkit.nn import MLP, Separable, begins_linear
+from pinnkit.nn.separable import SeparableNetwork
 from pinnkit.objective import ResidualObjective, TimeSlabs, Trial, residual_objective
-from pinnkit.objective.sampling import RAD, Sampling
+from pinnkit.objective.sampling import RAD, Grid, Sampling
 from pinnkit.objective.weighting import Fixed, Weighting
 from pinnkit.solution import Pointwise, Solution, Status
-from pinnkit.training import FitResult, LastLayer, Stage, default_stages, fit
+from pinnkit.training import FactoredSSBFGS, FitResult, LastLayer, Stage, default_stages, fit
+from pinnkit.training.plan import DENSE, ENDLESS
 
 STEPS = 4000
 ROWS, FEWEST, MOST = 2.5, 1000, 8192
@@ -45,12 +48,13 @@ class PINN(Method):
     - `network`: `MLP(30, 3)`, `ModifiedMLP()`, `PirateNet()`, `Fourier(...)`, `Separable(...)`, or
       any architecture with `.build(in_size, out_size, key=, groups=)`; see `default_network`.
     - `stages`: algorithms in turn; None takes 4000 steps, or the whole time budget, of what
-      `default_stages` recommends for the number of weights, after a `LastLayer` step for networks
-      that begin as a linear combination of features.
+      `default_stages` recommends for the number of weights (`FactoredSSBFGS` for `Separable`),
+      after a `LastLayer` step for networks that begin as a linear combination of features.
     - `points`: places per batch for the equations; None takes 2.5 residuals per weight.
-    - `sampling`: how places are drawn, one of `sampling.Even()`, `RAD()`, `RARD()`, `R3()`; None
-      takes `RAD(share=1)` for equations up to second order and `RAD(share=0.2)` above, where
-      residuals between points are rough.
+    - `sampling`: how places are drawn, one of `sampling.Even()`, `RAD()`, `RARD()`, `R3()`, and
+      `Grid()` for `Separable` networks on boxes; None takes `Grid()` for these, else
+      `RAD(share=1)` for equations up to second order and `RAD(share=0.2)` above, where residuals
+      between points are rough. Windows in time are not solved on grids: None takes `RAD` there.
     - `causality`: epsilon of the causal weights over `slabs` time slabs; 0 for none.
     - `weighting`: weights of residuals and places, one of `weighting.Fixed(conditions=10)`,
       where `conditions` is the factor of conditions that are not exact, `GradientNorm()`, `NTK()`,
@@ -85,7 +89,9 @@ class PINN(Method):
         recipe = Recipe(
             self.network or default_network(system),
             self.harmonics,
-            lambda system, account, size: self.objective(system, account, keys[1], size),
+            lambda system, account, size: self.objective(
+                system, account, keys[1], size, self.sampling or residual_adaptive(system)
+            ),
             lambda ansatz, seconds: self.stages or recommended_stages(ansatz, seconds),
             f"{system.digest} {self._identity()}",
             UNRESOLVED,
@@ -96,7 +102,13 @@ class PINN(Method):
                 f"PINN(windows={self.windows}) does not apply to '{system.problem.name}': {reason}."
                 " Leave the option out."
             )
-        divisible = self.windows is None and reason is None
+        grid = isinstance(self.sampling, Grid)
+        if grid and (self.windows or 1) > 1:
+            raise MethodError(
+                f"PINN(windows={self.windows}) cannot draw from a Grid(), as what earlier windows "
+                "leave is tabulated at fixed places. Leave one of the two out."
+            )
+        divisible = self.windows is None and reason is None and not grid
         if (self.windows or 1) == 1 and not (divisible and marching(run.checkpoint)):
             found = self._whole(recipe, system, enforcement, run, keys, divisible)
             if not (divisible and found.status.reason.startswith(TOO_LONG)):
@@ -116,7 +128,9 @@ class PINN(Method):
         build, points, training = keys
         ansatz = build_ansatz(enforcement, recipe.architecture, harmonics=self.harmonics, key=build)
         _require_curvature(ansatz, system)
-        objective = self.objective(system, enforcement, points, weights(ansatz))
+        sampling = self.sampling or default_sampling(system, recipe.architecture)
+        _require_factors(ansatz, sampling, system)
+        objective = self.objective(system, enforcement, points, weights(ansatz), sampling)
         result = fit(
             objective,
             Trial(ansatz, {}),
@@ -153,19 +167,23 @@ class PINN(Method):
         return Solution(problem, evaluator, self.name, status, history=history, stats=stats)
 
     def objective(
-        self, system: System, enforcement: Enforcement, key: jax.Array, parameters: int
+        self,
+        system: System,
+        enforcement: Enforcement,
+        key: jax.Array,
+        parameters: int,
+        sampling: Sampling,
     ) -> ResidualObjective:
         """The loss of a system whose conditions are enforced as told, for so many weights."""
         slabs = None
         if system.time is not None and not system.traits.steady and self.causality > 0:
             slabs = TimeSlabs(*system.domain.bounds[system.time], self.slabs, self.causality)
-        order = max(r.plan.max_order for r in system.equations)
         return residual_objective(
             system,
             enforcement.soft,
             points=self.points or _points(parameters, len(system.equations)),
             slabs=slabs,
-            sampling=self.sampling or RAD(share=1.0 if order <= 2 else 0.2),
+            sampling=sampling,
             weighting=self.weighting,
             seed=int(jax.random.randint(key, (), 0, 2**31 - 1)),
         )
@@ -225,16 +243,45 @@ def default_network(system: System) -> Architecture:
     """
     box = isinstance(system.domain, Box) and 2 <= len(system.axes) <= 3
     if box and system.traits.linear:
-        return Separable(16, MLP(20, 2))
+        return Separable(16, MLP(16, 2))
     return MLP(30, 3)
+
+
+def residual_adaptive(system: System) -> Sampling:
+    """By the residual, less so above second order, where residuals between points are rough."""
+    order = max(r.plan.max_order for r in system.equations)
+    return RAD(share=1.0 if order <= 2 else 0.2)
+
+
+def default_sampling(system: System, architecture: Architecture) -> Sampling:
+    """Tensor grids for sums of products on boxes, else by the residual."""
+    if isinstance(system.domain, Box) and isinstance(architecture, Separable):
+        return Grid()
+    return residual_adaptive(system)
+
+
+def _require_factors(ansatz: Ansatz, sampling: Sampling, system: System) -> None:
+    """`MethodError` for grids where the ansatz is not evaluated by factors."""
+    reason = obstacle_to_factors(ansatz)
+    if isinstance(sampling, Grid) and not isinstance(system.domain, Box):
+        reason = "its domain is no box"
+    if isinstance(sampling, Grid) and reason is not None:
+        raise MethodError(
+            f"PINN(sampling=Grid()) cannot solve '{system.problem.name}': {reason}. Grids are for "
+            "network=Separable() on boxes; use another sampling elsewhere."
+        )
 
 
 def recommended_stages(ansatz: Ansatz, seconds: float | None) -> tuple[Stage, ...]:
     """What `default_stages` recommends, after one step of `LastLayer` for networks that begin as a
     linear combination of features. For others that start is no gain on the whole (docs/pinn.md).
+    Sums of products reach losses at which the matrix of `SSBFGS` breaks down; theirs is a product.
     """
+    size = weights(ansatz)
     start = (LastLayer(),) if begins_linear(ansatz.network) else ()
-    return (*start, *default_stages(weights(ansatz), seconds, steps=STEPS))
+    if isinstance(ansatz.network, SeparableNetwork) and size <= DENSE:
+        return (*start, FactoredSSBFGS(steps=STEPS if seconds is None else ENDLESS))
+    return (*start, *default_stages(size, seconds, steps=STEPS))
 
 
 def _require_curvature(ansatz: Ansatz, system: System) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -29,6 +28,7 @@ from pinnkit.geometry import Box
 from pinnkit.methods.base import Progress, Run
 from pinnkit.methods.held_out import held_out
 from pinnkit.objective import ResidualObjective, Trial
+from pinnkit.objective.blocks import Block
 from pinnkit.objective.past import Past, after, placed
 from pinnkit.spec.condition import Kind
 from pinnkit.training import FitResult, Stage, fit
@@ -219,10 +219,10 @@ class March:
     def _objective(self, first: bool) -> ResidualObjective:
         """The objective of the next window, earlier parts tabulated."""
         base = self._base(first)
-        pasts = [self._past(block) for block in (*base.equations, *base.conditions)]
+        parts = [b for b in (*base.equations, *base.conditions) if isinstance(b, Block)]
         blocks = [
-            placed(block, past, self.lift, *self._place(self.reached, self.length), self.time)
-            for block, past in zip((*base.equations, *base.conditions), pasts, strict=True)
+            placed(b, self._past(b), self.lift, *self._place(self.reached, self.length), self.time)
+            for b in parts
         ]
         number = len(base.equations)
         return dataclasses.replace(
@@ -248,7 +248,7 @@ class March:
         size = len(ravel_pytree(eqx.filter(self._part(first), eqx.is_inexact_array))[0])
         return self.recipe.objective(local.system, local, size)
 
-    def _past(self, block: Any) -> Past:
+    def _past(self, block: Block) -> Past:
         past = Past.nothing(block, self.time, self.orders)
         for index, window in enumerate(self.done):
             place = self._place(window.start, window.length)

@@ -15,6 +15,7 @@ from pinnkit.compile.system import Residual, System
 from pinnkit.derivatives.channels import Orders, Scheme, examine, points_per_chunk, scheme
 from pinnkit.errors import GeometryError
 from pinnkit.geometry.sampling import child_seed, shares
+from pinnkit.objective.sampling import window
 from pinnkit.objective.scaling import residual_scale
 
 Field = Callable[[Array], Array]
@@ -96,12 +97,31 @@ class Block(eqx.Module):
         along = places.points[:, axis]
         return along if self.frame is None else along - self.frame.shift[axis]
 
+    @property
+    def size(self) -> int:
+        """Number of places to draw from."""
+        return len(self.pool.points)
+
+    def even(self, key: Array) -> Array:
+        """Indices (count,) of evenly spread places."""
+        return window(key, self.size, self.count)
+
+    def placed(self, u: Field, index: Array, key: Array) -> Places:
+        """The places of the pool with these indices."""
+        del u, key
+        return self.pool.take(index)
+
+    def pointwise(self, places: Places) -> tuple["Block", Places]:
+        """What gives the same residuals place by place."""
+        return self, places
+
     def chunk(self, u: Field, places: Places, max_memory: float) -> int:
         """Number of places to treat at a time."""
         return points_per_chunk(u, places.points, self.scheme.channels, max_memory)
 
-    def derivatives(self, u: Field, places: Places, max_memory: float) -> str:
+    def derivatives(self, u: Field, max_memory: float) -> str:
         """How the derivatives are taken, in words."""
+        places = self.pool.take(jnp.arange(self.count))
         words, orders = self.scheme.describe(), self.scheme.orders
         fallbacks = examine(u, places.points, orders).fallbacks
         if fallbacks:

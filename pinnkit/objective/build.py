@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 
 from pinnkit.compile.system import Residual, System
+from pinnkit.errors import OptionError
+from pinnkit.geometry import Box
 from pinnkit.geometry.sampling import child_seed
 from pinnkit.objective.blocks import Block, block, integral_block, observed_block
 from pinnkit.objective.causal import TimeSlabs
+from pinnkit.objective.grids import GridBlock
 from pinnkit.objective.residuals import MAX_MEMORY, ResidualObjective
-from pinnkit.objective.sampling import RAD, Sampling
+from pinnkit.objective.sampling import RAD, Grid, Sampling
 from pinnkit.objective.weighting import Fixed, Weighting
 from pinnkit.spec.condition import Kind
 
@@ -32,8 +35,11 @@ def residual_objective(
     made = _blocks(system, soft, points, seed)
     conditions = [b for (equation, _), b in made.items() if not equation]
     conditions += [observed_block(system, r) for r in soft if r.kind is Kind.OBSERVED]
+    equations = [b for (equation, _), b in made.items() if equation]
+    if isinstance(sampling, Grid):
+        equations = [_on_grid(system, b, sampling) for b in equations]
     return ResidualObjective(
-        equations=tuple(b for (equation, _), b in made.items() if equation),
+        equations=tuple(equations),
         conditions=tuple(conditions),
         integrals=tuple(
             integral_block(system, r, quadrature) for r in soft if r.kind is Kind.INTEGRAL
@@ -45,6 +51,15 @@ def residual_objective(
         weighting=weighting or Fixed(),
         max_memory=max_memory,
     )
+
+
+def _on_grid(system: System, made: Block, sampling: Grid) -> GridBlock:
+    if not isinstance(system.domain, Box) or made.residuals[0].regions != ("interior",):
+        raise OptionError(
+            f"Grid() takes tensor grids, but the equations of '{system.problem.name}' do not hold "
+            "on all of a box. Use another sampling, such as RAD()."
+        )
+    return GridBlock(made, sampling, sampling.shape(made.count, len(system.axes)))
 
 
 Group = tuple[bool, tuple[str, ...]]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import equinox as eqx
 import jax
@@ -14,13 +14,17 @@ from pinnkit.derivatives.channels import mapped, summed
 from pinnkit.nn.head import head
 from pinnkit.objective.blocks import Block, IntegralBlock, Places
 from pinnkit.objective.causal import TimeSlabs
+from pinnkit.objective.grids import GridBlock
 from pinnkit.objective.kernel import mean_diagonals
-from pinnkit.objective.sampling import RAD, Sampling, window
+from pinnkit.objective.sampling import RAD, Sampling
 from pinnkit.objective.weighting import Fixed, Measure, Weighting, Weights
 from pinnkit.training.objective import Objective, Rows
 
 MAX_MEMORY = 2.0**30
 """Bytes that the intermediate results of a block's chunk may take by default."""
+
+
+Equations: TypeAlias = Block | GridBlock
 
 
 class Trial(eqx.Module):
@@ -33,12 +37,12 @@ class Trial(eqx.Module):
 class ResidualBatch(eqx.Module):
     """Places per block with all their weights; a batch of zeros is none at all.
 
-    `index` (N,) are the places of each block of equations in its pool, `drawn` counts the draws up
-    to this one, `weights` is the state of the weighting, and `causal` (slabs,) are the causal
-    weights if these are fixed.
+    `places` are `Places`, or `GridPlaces` for blocks on grids. `index` (N,) are those of each block
+    of equations in its pool, `drawn` counts the draws up to this one, `weights` is the state of the
+    weighting, and `causal` (slabs,) are the causal weights if these are fixed.
     """
 
-    places: tuple[Places, ...]
+    places: tuple[Any, ...]
     index: tuple[Array, ...]
     drawn: Array
     weights: Weights
@@ -57,7 +61,7 @@ class ResidualObjective(Objective):
     those that the ansatz leaves soft.
     """
 
-    equations: tuple[Block, ...]
+    equations: tuple[Equations, ...]
     conditions: tuple[Block, ...]
     integrals: tuple[IntegralBlock, ...]
     parameters: tuple[tuple[str, float], ...] = eqx.field(static=True)
@@ -80,13 +84,13 @@ class ResidualObjective(Objective):
         found = []
         for k, part, before in zip(keys, self.equations, old.index, strict=False):
             sizes = partial(self._sizes, part, params)
-            drawn = self.sampling.draw(k, len(part.pool.points), before, old.drawn, sizes)
-            found.append(drawn)
-        even = self._even(keys[len(self.equations) :], self.conditions)
-        indices = zip(self._parts, (*found, *even), strict=True)
-        places = tuple(part.pool.take(index) for part, index in indices)
+            found.append(self.sampling.draw(k, part.size, before, old.drawn, sizes))
+        pairs = zip(keys[len(found) :], self.conditions, strict=True)
+        even = [part.even(k) for k, part in pairs]
+        parts = zip(self._parts, (*found, *even), keys, strict=True)
+        places = tuple(part.placed(params.function, index, k) for part, index, k in parts)
         kept = tuple(
-            _kept(len(part.pool.points), a, b, values)
+            _kept(part.size, a, b, values)
             for part, a, b, values in zip(
                 self.equations, old.index, found, old.weights.places, strict=False
             )
@@ -145,7 +149,7 @@ class ResidualObjective(Objective):
         for index, part in enumerate(self._parts):
             share, places = self._share(index, batch), batch.places[index]
 
-            def one(p: Trial, s: Array, part: Block = part, places: Places = places) -> Array:
+            def one(p: Trial, s: Array, part: Equations = part, places: Any = places) -> Array:
                 return self._summed(part, p, places, s)[0]
 
             # one residual at a time through one compiled gradient
@@ -184,20 +188,22 @@ class ResidualObjective(Objective):
         return found | self._integrals(params)
 
     def _summed(
-        self, part: Block, params: Trial, places: Places, share: Array
+        self, part: Equations, params: Trial, places: Any, share: Array
     ) -> tuple[Array, dict[str, Array]]:
         """sum over places of share (N, k) * r^2, and the mean squares, chunk by chunk."""
         arrays, static = eqx.partition(params, eqx.is_inexact_array)
         count = len(places.points)
 
-        def over(arrays: Trial, chunk: tuple[Places, Array], mask: Array) -> tuple[Array, Any]:
-            trial = eqx.combine(arrays, static)
-            values = part.values(trial.function, self._values(trial), chunk[0])
+        def over(arrays: Trial, chunk: tuple[Any, Array], mask: Array) -> tuple[Array, Any]:
+            trial, where = eqx.combine(arrays, static), chunk[0]
+            values = part.values(trial.function, self._values(trial), where)
             squares = {name: mask * r**2 for name, r in values.items()}
             total = sum(jnp.sum(chunk[1][:, i] * s) for i, s in enumerate(squares.values()))
             return jnp.asarray(total), {n: jnp.sum(s) / count for n, s in squares.items()}
 
         size = part.chunk(params.function, places, self.max_memory)
+        if size >= count:
+            return over(arrays, (places, share), jnp.ones(count))
         return summed(over, arrays, (places, share), size)
 
     def _share(self, index: int, batch: ResidualBatch) -> Array:
@@ -241,7 +247,8 @@ class ResidualObjective(Objective):
     def _rows(self, batch: ResidualBatch, factors: Array) -> tuple[Rows, ...]:
         """Rows for the weights w = `factors` (R,), in the order of the parts."""
         found, parts = [], self._split(factors)
-        for index, part in enumerate(self._parts):
+        for index, whole in enumerate(self._parts):
+            part, places = whole.pointwise(batch.places[index])
 
             def at(trial: Trial, place: Places, part: Block = part) -> Array:
                 one = jax.tree.map(lambda leaf: leaf[None], place)
@@ -249,7 +256,7 @@ class ResidualObjective(Objective):
                 return jnp.concatenate(list(values.values()))
 
             weight = jnp.sqrt(self._share(index, batch) * parts[index][None, :])
-            found.append(Rows(at, batch.places[index], weight))
+            found.append(Rows(at, places, weight))
         integrals = zip(self.integrals, parts[len(self._parts) :], strict=True)
         return (*found, *(self._integral_rows(part, factor) for part, factor in integrals))
 
@@ -274,17 +281,15 @@ class ResidualObjective(Objective):
 
     def validation(self, key: Array, params: Trial) -> ResidualBatch:
         """Evenly spread places, whatever the residuals."""
-        index = self._even([key] * len(self._parts), self._parts)
-        chosen = zip(self._parts, index, strict=True)
-        places = tuple(part.pool.take(where) for part, where in chosen)
+        u = params.function
+        places = tuple(part.placed(u, part.even(key), key) for part in self._parts)
         return ResidualBatch(places, (), jnp.zeros((), jnp.int32), Weights())
 
     def derivatives(self, params: Trial) -> str:
         """How the derivatives of each group of equations are taken, one line per group."""
         lines = []
         for part in self.equations:
-            places = part.pool.take(jnp.arange(part.count))
-            words = part.derivatives(params.function, places, self.max_memory)
+            words = part.derivatives(params.function, self.max_memory)
             lines.append(f"{', '.join(part.names)}: {words}")
         return "\n".join(lines)
 
@@ -292,10 +297,10 @@ class ResidualObjective(Objective):
         return {**dict(self.parameters), **params.unknown}
 
     @property
-    def _parts(self) -> tuple[Block, ...]:
+    def _parts(self) -> tuple[Equations, ...]:
         return (*self.equations, *self.conditions)
 
-    def _mapped(self, part: Block, params: Trial, places: Places) -> dict[str, Array]:
+    def _mapped(self, part: Equations, params: Trial, places: Any) -> dict[str, Array]:
         """Residuals by name, each (N,), chunk by chunk; not for differentiation."""
         known = self._values(params)
         size = part.chunk(params.function, places, self.max_memory)
@@ -316,15 +321,11 @@ class ResidualObjective(Objective):
         times = [part.since(places, self.time) for part, places in pairs]
         return self.slabs.weights(jnp.concatenate(squares), jnp.concatenate(times))
 
-    def _sizes(self, part: Block, params: Trial, index: Array) -> Array:
+    def _sizes(self, part: Equations, params: Trial, index: Array) -> Array:
         """Root of the sum of the squared residuals at places of the pool, (n,) -> (n,)."""
+        assert isinstance(part, Block)
         values = self._mapped(part, params, part.pool.take(index))
         return jnp.sqrt(jnp.stack([r**2 for r in values.values()]).sum(0))
-
-    def _even(self, keys: Any, parts: tuple[Block, ...]) -> list[Array]:
-        """Indices of evenly spread places of these parts."""
-        pairs = zip(keys, parts, strict=True)
-        return [window(key, len(part.pool.points), part.count) for key, part in pairs]
 
 
 def _kept(size: int, before: Array, after: Array, values: Array) -> Array:

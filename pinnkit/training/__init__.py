@@ -2,6 +2,7 @@
 
 from pinnkit.training.adam import Adam as Adam
 from pinnkit.training.evaluation import Evaluation as Evaluation
+from pinnkit.training.factored import FactoredSSBFGS as FactoredSSBFGS
 from pinnkit.training.gauss_newton_cg import GaussNewtonCG as GaussNewtonCG
 from pinnkit.training.jaxopt_stage import Jaxopt as Jaxopt
 from pinnkit.training.last_layer import LastLayer as LastLayer

@@ -12,15 +12,15 @@ from pinnkit.compile import compile_problem
 from pinnkit.errors import MethodError
 from pinnkit.geometry import Box
 from pinnkit.methods.base import Run
-from pinnkit.methods.pinn import PINN, default_network, recommended_stages
+from pinnkit.methods.pinn import PINN, default_network, default_sampling, recommended_stages
 from pinnkit.nn import MLP, Factorized, Fourier, PirateNet, Separable
-from pinnkit.objective.sampling import R3, RAD
+from pinnkit.objective.sampling import R3, RAD, Grid
 from pinnkit.objective.weighting import NTK, Attention, Fixed
 from pinnkit.spec.condition import Dirichlet, Equation, Initial, Robin
 from pinnkit.spec.load import load
 from pinnkit.spec.problem import Problem
 from pinnkit.spec.symbols import coordinates, eigenvalue, field, parameter
-from pinnkit.training import SSBFGS, LastLayer
+from pinnkit.training import SSBFGS, FactoredSSBFGS, LastLayer
 
 pytestmark = pytest.mark.usefixtures("x64")
 t, x = coordinates("t x")
@@ -134,18 +134,54 @@ def test_defaults_follow_the_problem():
         assert isinstance(default_network(compile_problem(load(folder / f"{name}.py"))), kind)
 
 
-def test_options_reach_the_objective():
-    """By default places are drawn by the residual, less so above second order."""
-
-    def made(name, **options):
-        system = compile_problem(load(folder / f"{name}.py"))
-        return PINN(**options).objective(system, enforce(system), jax.random.key(0), 100)
-
+def test_sampling_follows_the_network_and_the_problem():
+    """Grids for sums of products on boxes, else by the residual, less so above second order."""
     folder = Path(__file__).resolve().parents[2] / "problems"
-    assert made("heat1d").sampling == RAD() and made("heat1d").weighting == Fixed(10.0)
-    assert made("kdv").sampling == RAD(share=0.2)
-    other = made("heat1d", sampling=R3(), weighting=Attention(groups=NTK()))
-    assert other.sampling == R3() and other.weighting == Attention(groups=NTK())
+    system = {n: compile_problem(load(folder / f"{n}.py")) for n in ("heat1d", "kdv", "l_shape")}
+    product = Separable(2, MLP(4, 1))
+    assert default_sampling(system["heat1d"], product) == Grid()
+    assert default_sampling(system["heat1d"], MLP(4, 1)) == RAD()
+    assert default_sampling(system["kdv"], MLP(4, 1)) == RAD(share=0.2)
+    assert default_sampling(system["l_shape"], product) == RAD()
+
+
+def test_options_reach_the_objective():
+    system = diffusion()
+    method = PINN(weighting=Attention(groups=NTK()))
+    made = method.objective(system, enforce(system), jax.random.key(0), 100, R3())
+    assert made.sampling == R3() and made.weighting == Attention(groups=NTK())
+    plain = PINN().objective(system, enforce(system), jax.random.key(0), 100, RAD())
+    assert plain.weighting == Fixed(10.0)
+
+
+PRODUCT = PINN(Separable(4, MLP(8, 1)), (FactoredSSBFGS(steps=120, resample_every=40),), points=512)
+
+
+def test_a_sum_of_products_resumed_on_grids_equals_an_uninterrupted_one(tmp_path):
+    whole = PRODUCT.run(diffusion(), Run(jax.random.key(1)))
+    assert "from factors on 2 grids of 16 x 16" in whole.stats["derivatives"]
+    looks, path = iter(range(100)), tmp_path / "run.h5"
+    run = Run(jax.random.key(1), checkpoint=path, interrupted=lambda: next(looks) > 3)
+    part = PRODUCT.run(diffusion(), run)
+    assert part.status.interrupted and part.history["step"][-1] < 120
+    again = PRODUCT.run(diffusion(), Run(jax.random.key(1), checkpoint=path))
+    s = np.linspace(0, 1, 9)
+    np.testing.assert_array_equal(again(t=s, x=s)["u"], whole(t=s, x=s)["u"])
+    ts, xs = s[:, None], s[None, :]
+    exact = np.exp(-0.1 * np.pi**2 * ts) * np.sin(np.pi * xs)
+    np.testing.assert_allclose(whole(t=ts, x=xs)["u"], exact, atol=1e-3)
+
+
+def test_grids_are_refused_where_they_do_not_apply():
+    folder = Path(__file__).resolve().parents[2] / "problems"
+    run, product = Run(jax.random.key(0)), Separable(2, MLP(4, 1))
+    with pytest.raises(MethodError, match=r"'diffusion': a MLPNetwork is no sum.*Separable"):
+        PINN(MLP(4, 1), sampling=Grid()).run(diffusion(), run)
+    disks = compile_problem(load(folder / "l_shape.py"))
+    with pytest.raises(MethodError, match="its domain is no box"):
+        PINN(product, sampling=Grid()).run(disks, run)
+    with pytest.raises(MethodError, match=r"PINN\(windows=2\) cannot draw from a Grid"):
+        PINN(product, sampling=Grid(), windows=2).run(diffusion(), run)
 
 
 def test_only_networks_that_begin_linear_start_by_least_squares():
@@ -155,7 +191,8 @@ def test_only_networks_that_begin_linear_start_by_least_squares():
         ansatz = build_ansatz(enforcement, network, key=jax.random.key(0))
         return tuple(type(stage) for stage in recommended_stages(ansatz, None))
 
-    assert kinds(MLP(8, 2)) == kinds(Separable(2, MLP(4, 1))) == (SSBFGS,)
+    assert kinds(MLP(8, 2)) == (SSBFGS,)
+    assert kinds(Separable(2, MLP(4, 1))) == (FactoredSSBFGS,)
     pirate = PirateNet(6, 1)
     for network in (pirate, Fourier(pirate, 4), Factorized(pirate)):
         assert kinds(network) == (LastLayer, SSBFGS)

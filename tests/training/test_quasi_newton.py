@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from training_objectives import Rosenbrock
 
 from pinnkit.errors import MethodError, OptionError
-from pinnkit.training import LBFGS, SSBFGS, Adam, Evaluation, Objective, SSBroyden, fit
+from pinnkit.training import (
+    LBFGS,
+    SSBFGS,
+    Adam,
+    Evaluation,
+    FactoredSSBFGS,
+    Objective,
+    SSBroyden,
+    fit,
+)
 from pinnkit.training.line_search import Edge, Point, WolfeSearch
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -47,10 +56,11 @@ def bowl(seed: int, n: int, condition: float) -> Quadratic:
         SSBFGS(steps=400, log_loss=False, resample_every=None),
         SSBFGS(steps=400, resample_every=None),
         SSBroyden(steps=400, resample_every=None),
+        FactoredSSBFGS(steps=400, resample_every=None),
         LBFGS(steps=400, resample_every=None),
         LBFGS(steps=400, log_loss=False, history=6, resample_every=None),
     ],
-    ids=["plain", "log", "broyden", "lbfgs", "lbfgs-plain"],
+    ids=["plain", "log", "broyden", "factored", "lbfgs", "lbfgs-plain"],
 )
 def test_rosenbrock_in_20_dimensions(stage):
     found = fit(Rosenbrock(), jnp.full(20, -1.2), (stage,), key=KEY)
@@ -272,3 +282,23 @@ def test_messages():
         SSBFGS(steps=-1)
     with pytest.raises(OptionError, match=r"Adam\(learning_rate=0\) must be positive"):
         Adam(learning_rate=0)
+
+
+def test_the_factored_form_takes_the_steps_of_ssbfgs():
+    """Until rounding, which the powers of the condition number amplify, tells them apart."""
+    objective = bowl(4, 8, 50.0)
+    for options in ({"log_loss": False}, {}):
+        plain, factored = (
+            fit(objective, jnp.zeros(8), (kind(steps=12, resample_every=None, **options),), key=KEY)
+            for kind in (SSBFGS, FactoredSSBFGS)
+        )
+        H, root = plain.state.memory.H, factored.state.memory.H
+        np.testing.assert_allclose(factored.state.x, plain.state.x, rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(root.J @ root.J.T, H, atol=1e-6 * float(jnp.abs(H).max()))
+        g = factored.state.memory.gradient
+        np.testing.assert_allclose(g @ root.J, root.slopes, atol=1e-9 * float(jnp.abs(g).max()))
+
+
+def test_the_factored_form_refuses_large_networks():
+    with pytest.raises(MethodError, match="FactoredSSBFGS keeps a dense matrix of 9000 x 9000"):
+        fit(Rosenbrock(), jnp.zeros(9000), (FactoredSSBFGS(),), key=KEY)

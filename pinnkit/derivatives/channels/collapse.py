@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import sympy as sp
@@ -25,6 +25,7 @@ from pinnkit.derivatives.channels.indices import Collapsed, Key, Orders, closure
 from pinnkit.spec.symbols import Eigenvalue, Parameter
 
 Operator: TypeAlias = dict[Orders, sp.Expr]
+Pick: TypeAlias = Callable[[Orders | int, int], Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,25 +71,40 @@ class Scheme:
         traced, as in inverse problems. `known` are values and derivatives (N, fields), by
         multi-index, of a function that is added to f; what it lacks is zero.
         """
-        operators = [
-            Collapsed({orders: _number(c, params) for orders, c in operator.items()})
-            for operator in self.operators
-        ]
+        operators = [Collapsed(operator) for operator in self.numbers(params)]
         found = propagate(f, points, self.orders, operators)
         if known is not None:
             found = {key: _increased(key, value, known) for key, value in found.items()}
+
+        def pick(part: Orders | int, field: int) -> Array:
+            return found[operators[part] if isinstance(part, int) else part][:, field]
+
+        return self.combined(pick, z, params)
+
+    def numbers(self, params: Mapping[str, Any]) -> list[dict[Orders, Any]]:
+        """The coefficients of each operator at these parameters."""
+        return [
+            {orders: _number(c, params) for orders, c in operator.items()}
+            for operator in self.operators
+        ]
+
+    def combined(self, pick: Pick, z: Mapping[str, Any], params: Mapping[str, Any]) -> list[Array]:
+        """Each residual's `fn` from `pick(part, field)`, the derivatives of the field's number.
+
+        `part` is a multi-index or the number of an operator. Shapes are those of z, or may be
+        broadcast to one another.
+        """
         column = {name: i for i, name in enumerate(self.fields)}
         results = []
         for residual, shares in zip(self.residuals, self.shares, strict=True):
             gone = {term for share in shares for term in share.terms}
             terms = {
-                term: 0.0 if term in gone else found[term.orders][:, column[term.field]]
+                term: 0.0 if term in gone else pick(term.orders, column[term.field])
                 for term in residual.plan.terms
             }
             result = residual.fn(terms, z, params)
             for share in shares:
-                channel = found[operators[share.operator]][:, column[share.field]]
-                result = result + share.factor * channel
+                result = result + share.factor * pick(share.operator, column[share.field])
             results.append(result)
         return results
 
