@@ -63,7 +63,7 @@ class PINN(Method):
     - `windows`: windows in time, each with a network of its own that begins where the one before
       ends, with as many continuous time derivatives as the equation needs; the stages, and equal
       shares of a budget, count for each. None begins with one and halves as long as the residual
-      is above 0.1 after 400 steps. Raises `MethodError` where windows do not apply.
+      is above 0.3 after 1000 steps. Raises `MethodError` where windows do not apply.
     """
 
     network: Architecture | None = eqx.field(static=True, default=None)
@@ -143,7 +143,7 @@ class PINN(Method):
             interrupted=run.interrupted,
             checkpoint=run.checkpoint,
             fingerprint=recipe.identity,
-            give_up=too_long(recipe.unresolved) if divisible else lambda *_: None,
+            give_up=too_long if divisible else lambda *_: None,
         )
         return self._solution(system, enforcement, objective, result, run)
 

@@ -36,8 +36,8 @@ from pinnkit.training import FitResult, Stage, fit
 from pinnkit.training.checkpoint import Kept, kept
 from pinnkit.training.program import Program
 
-PROBE = 400
-"""Steps after which a window that is not resolved is halved."""
+PROBE, LARGE = 1000, 0.3
+"""A window whose root mean square residual is larger than this after so many steps is halved."""
 MOST = 64
 """Windows into which automatic halving divides the time at most."""
 TOO_LONG = f"not resolved after {PROBE} steps"
@@ -85,14 +85,9 @@ def obstacle(system: System) -> str | None:
     return None
 
 
-def too_long(unresolved: float) -> Callable[[int, float], str | None]:
-    """Ends a fit whose root mean square residual is `unresolved` or more after `PROBE` steps."""
-
-    def judge(step: int, score: float) -> str | None:
-        slow = step >= PROBE and not score**0.5 < unresolved
-        return TOO_LONG if slow else None
-
-    return judge
+def too_long(step: int, score: float) -> str | None:
+    """The reason to end a fit whose residuals are still large after `PROBE` steps."""
+    return TOO_LONG if step >= PROBE and not score**0.5 < LARGE else None
 
 
 class March:
@@ -189,7 +184,7 @@ class March:
             interrupted=self.run.interrupted,
             checkpoint=self.run.checkpoint,
             fingerprint=f"{self.recipe.identity} from {self.reached} to {self.length}",
-            give_up=too_long(self.recipe.unresolved) if halving else lambda *_: None,
+            give_up=too_long if halving else lambda *_: None,
             program=self.programs[first],
             resume=not fresh,
             kept=self._kept(),

@@ -61,10 +61,6 @@ def test_pinn_on_burgers(cole_hopf):
     assert worst(solve("burgers", method), cole_hopf) < 1e-4
 
 
-def test_pinn_on_heat():
-    assert against_exact(solve("heat1d", pk.PINN(stages=(pk.SSBFGS(steps=500),)))) < 4e-6
-
-
 def test_pinn_on_the_cavity():
     method = pk.PINN(stages=(pk.SSBFGS(steps=1000),))
     solution = solve("cavity", method)
@@ -76,16 +72,29 @@ def test_pinn_on_the_cavity():
 @pytest.mark.parametrize(
     ("problem", "parameters", "steps", "bound"),
     [
-        ("helmholtz2d", {"a1": 6, "a2": 6}, 1000, 8e-3),
-        ("helmholtz3d", {}, 500, 1e-2),
-        ("poisson5d", {}, 500, 1e-3),
-        ("wave1d", {}, 1000, 5e-4),
+        ("heat1d", {}, 3000, 4e-10),
+        ("poisson2d", {}, 3000, 4e-11),
+        ("wave1d", {}, 3000, 2e-6),
+        ("helmholtz2d", {"a1": 6, "a2": 6}, 3000, 2e-4),
+        ("helmholtz3d", {}, 1500, 1e-3),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_pinn_on_linear_problems(problem, parameters, steps, bound):
-    method = pk.PINN(stages=(pk.SSBFGS(steps=steps),))
+def test_separable_pinn_on_linear_problems(problem, parameters, steps, bound):
+    method = pk.PINN(stages=(pk.FactoredSSBFGS(steps=steps),))
     assert against_exact(solve(problem, method, **parameters)) < bound
+
+
+def test_pinn_in_five_dimensions():
+    method = pk.PINN(stages=(pk.SSBFGS(steps=500),))
+    assert against_exact(solve("poisson5d", method)) < 1e-3
+
+
+def test_pinn_on_two_solitons():
+    """The slope at the right end, where one leaves, must not be exact."""
+    solution = solve("kdv", pk.PINN(stages=(pk.SSBFGS(steps=2500),)))
+    assert against_exact(solution) < 1e-2
+    assert "windows" not in solution.stats
 
 
 def test_pinn_where_the_initial_value_has_a_kink():

@@ -163,6 +163,7 @@ def error(solution):
     return solution.compare(pk.solve(TRAVELLING, pk.Exact())).table.loc["u", "rel_l2"]
 
 
+@pytest.mark.accuracy
 def test_a_march_resumed_in_its_second_window_is_the_same(tmp_path):
     method = small(windows=2, stages=(pk.SSBFGS(steps=100, resample_every=50),))
     path = tmp_path / "march.checkpoint.h5"
@@ -187,8 +188,10 @@ def test_a_march_resumed_in_its_second_window_is_the_same(tmp_path):
     assert np.array_equal(whole.history["loss"], resumed.history["loss"])
 
 
+@pytest.mark.accuracy
 def test_what_is_not_resolved_is_halved(monkeypatch):
     monkeypatch.setattr(module, "PROBE", 25)
+    monkeypatch.setattr(module, "LARGE", 0.1)
     solution = pk.solve(TRAVELLING, small(stages=(pk.SSBFGS(steps=100),)))
     assert len(solution.stats["windows"].splitlines()) >= 2 and error(solution) < 2e-2
 
