@@ -13,6 +13,7 @@ import rates
 import tally
 from common import PROBLEMS, ROOT
 from compare import PACKAGES, summary
+from matplotlib.ticker import NullFormatter
 from tally import Row
 
 from pinnkit.files import atomic
@@ -37,6 +38,7 @@ REFERENCES = {
     "poisson": "closed form, 201 x 201 points",
     "helmholtz": "closed form, 201 x 201 points",
 }
+MOMENTS = (5, 10, 20, 50)
 UNFAIR = """\
 - **To the peers.** The settings of `pk.PINN()` were found with these very problems among others; \
 theirs were chosen here from the few of the table at the end, in single runs of 30 s with key 0. \
@@ -50,8 +52,9 @@ several; `pk.PINN()` is called with nothing given. For Poisson and Helmholtz the
 sums of products like pinnkit's default where that helped: jinns has them (`SPINN_MLP`), for \
 DeepXDE they were written here.
 - **To all.** Wall-clock time on a machine that other work may have shared; processor seconds \
-stand beside it. A run ends with the first look at the clock after its budget: every 50 \
-iterations of DeepXDE's L-BFGS, every 5 of jinns' second algorithm, within half a second in \
+stand beside it, and are a third fewer for the peers' runs of key 2 on Burgers and Allen–Cahn. \
+The peers' runs were made first and pinnkit's after them, on the other of two cores. A run ends \
+with the first look at the clock after its budget: every 50 iterations of DeepXDE's L-BFGS, every 5 of jinns' second algorithm, within half a second in \
 pinnkit, which then still compiles and takes its held-out residuals before it returns. A \
 compilation that is under way at the end of the budget is waited for.
 - Imports and the evaluation of errors are not counted for anybody."""
@@ -90,7 +93,8 @@ batch and for the others the present ones; errors are evaluated after the run.""
 RATES = """\
 Adam on the full batch of fixed points with soft conditions, the same work for all; the residual, \
 its gradient and the update. `hand-written JAX` is what an expert would write for this one problem \
-alone. Steps per processor second, from runs side by side: medians of the runs counted. \
+alone. Steps per processor second, from runs side by side on a busy machine, 2026-11-22, one \
+round; the first compilation is wall-clock time and suffered most from other work. \
 Settings: `scripts/benchmarks/run_pinnkit.py`; table: `scripts/benchmarks/peers/rates.py`."""
 TRIED = """\
 Single runs with key 0 by which the settings above were chosen, the best error first. Some of them \
@@ -190,6 +194,8 @@ def draw(rows: list[Row], path: Path) -> None:
                 members = [r for r in rows if (r["problem"], r["package"]) == (problem, package)]
                 lines(panel, [row["curve"] for row in members if "curve" in row], package, colour)
             panel.set(title=TITLES[problem], xscale="log", yscale="log")
+            panel.set_xticks(MOMENTS, [str(moment) for moment in MOMENTS])
+            panel.xaxis.set_minor_formatter(NullFormatter())
         for panel in panels[2:]:
             panel.set_xlabel("seconds, with compilation")
         for panel in panels[::2]:
