@@ -55,7 +55,8 @@ DeepXDE they were written here.
 stand beside it, and are a third fewer for the peers' runs of key 2 on Burgers and Allen–Cahn. \
 The peers' runs were made first and pinnkit's after them, on the other of two cores. A run ends \
 with the first look at the clock after its budget: every 50 iterations of DeepXDE's L-BFGS, \
-every 5 of jinns' second algorithm, within half a second in pinnkit, which then still compiles and takes its held-out residuals before it returns. A \
+every 5 of jinns' second algorithm, within half a second in pinnkit, which \
+then still compiles and takes its held-out residuals before it returns. A \
 compilation that is under way at the end of the budget is waited for.
 - Imports and the evaluation of errors are not counted for anybody."""
 HOW = """\
