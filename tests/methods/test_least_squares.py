@@ -391,6 +391,7 @@ def test_slopes_on_a_mesh_take_the_normals_of_the_curve():
     assert max(residual_rms(solution).values()) < 1e-10
 
 
+@pytest.mark.accuracy
 def test_heat_on_a_mesh_times_an_interval():
     u = field("u", X, Y, T)
     exact = sp.exp(-2 * T) * sp.cos(X) * sp.sin(Y)

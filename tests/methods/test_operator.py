@@ -119,7 +119,12 @@ def test_walls_reflect_and_a_nonlinear_source_is_solved():
 
 
 @pytest.mark.parametrize(
-    "architecture", [SMALL, DeepONet(8, Branch(width=32, depth=1), MLP(32, 2)), MgNO(4, 1, 3)]
+    "architecture",
+    [
+        SMALL,
+        DeepONet(8, Branch(width=32, depth=1), MLP(32, 2)),
+        pytest.param(MgNO(4, 1, 3), marks=pytest.mark.accuracy),
+    ],
 )
 def test_learning_beats_the_mean_by_a_wide_margin(architecture):
     """Log-normal coefficients, with which the mean of the training solutions is far off."""

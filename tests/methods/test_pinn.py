@@ -157,6 +157,7 @@ def test_options_reach_the_objective():
 PRODUCT = PINN(Separable(4, MLP(8, 1)), (FactoredSSBFGS(steps=120, resample_every=40),), points=512)
 
 
+@pytest.mark.accuracy
 def test_a_sum_of_products_resumed_on_grids_equals_an_uninterrupted_one(tmp_path):
     whole = PRODUCT.run(diffusion(), Run(jax.random.key(1)))
     assert "from factors on 2 grids of 16 x 16" in whole.stats["derivatives"]
