@@ -137,7 +137,7 @@ class March:
             # what follows a wrong state is wrong as well
             reason, finished = result.status, resolved and not interrupted
         if self.left:
-            reason += f"; solved up to {self.system.time} = {self.reached:.4g}"
+            reason += f"; of use up to {self.system.time} = {self.done[-1].start:.4g}"
         return reason, not self.left
 
     @property
