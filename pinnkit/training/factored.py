@@ -6,9 +6,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
-from pinnkit.errors import MethodError
 from pinnkit.training.evaluation import Unpack
-from pinnkit.training.line_searched import Curvature, LineSearched, Step
+from pinnkit.training.line_searched import Curvature, LineSearched, Step, require_dense
 from pinnkit.training.stage import StageState, flat
 
 
@@ -39,11 +38,7 @@ class FactoredSSBFGS(LineSearched):
     largest: int = 8000
 
     def init(self, x: Array, squares: dict[str, Array], unpack: Unpack = flat) -> StageState:
-        if x.size > self.largest:
-            raise MethodError(
-                f"{self.name} keeps a dense matrix of {x.size} x {x.size} numbers for {x.size} "
-                f"parameters (limit {self.largest}). Use LBFGS or Adam, or a smaller network."
-            )
+        require_dense(self, x.size, self.largest)
         return super().init(x, squares, unpack)
 
     def identity_matrix(self, x: Array) -> Root:

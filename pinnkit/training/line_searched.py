@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pinnkit.errors import OptionError
+from pinnkit.errors import MethodError, OptionError
 from pinnkit.training.evaluation import Evaluation, Unpack
 from pinnkit.training.line_search import Edge, Point, Search, WolfeSearch
 from pinnkit.training.stage import (
@@ -186,6 +186,15 @@ class LineSearched(Stage):
             memory=memory,
         )
         return new, moved
+
+
+def require_dense(stage: Stage, size: int, largest: int) -> None:
+    """`MethodError` for more parameters than a dense matrix is meant for."""
+    if size > largest:
+        raise MethodError(
+            f"{stage.name} keeps a dense matrix of {size} x {size} numbers for {size} "
+            f"parameters (limit {largest}). Use LBFGS or Adam, or a smaller network."
+        )
 
 
 def _step(old: Curvature, alpha: Array, gradient: Array, moved: Array) -> tuple[Step, Array]:

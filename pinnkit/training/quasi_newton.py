@@ -7,9 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pinnkit.errors import MethodError
 from pinnkit.training.evaluation import Unpack
-from pinnkit.training.line_searched import Curvature, LineSearched, Step
+from pinnkit.training.line_searched import Curvature, LineSearched, Step, require_dense
 from pinnkit.training.stage import StageState, flat
 
 
@@ -38,11 +37,7 @@ class QuasiNewton(LineSearched):
         """tau and phi of the update for `size` parameters; h, b > 0 and h b >= 1."""
 
     def init(self, x: Array, squares: dict[str, Array], unpack: Unpack = flat) -> StageState:
-        if x.size > self.largest:
-            raise MethodError(
-                f"{self.name} keeps a dense matrix of {x.size} x {x.size} numbers for {x.size} "
-                f"parameters (limit {self.largest}). Use LBFGS or Adam, or a smaller network."
-            )
+        require_dense(self, x.size, self.largest)
         return super().init(x, squares, unpack)
 
     def identity_matrix(self, x: Array) -> Array:
