@@ -136,7 +136,6 @@ FLOWS = Section(
         Row("kovasznay", pk.Steady(), EXACT),
         Row("taylor_green", None, EXACT),
         Row("cavity", None, PROFILES[100]),
-        Row("cavity", pk.PINN(), PROFILES[400], 120, (("Re", 400),)),
         Row("cavity", pk.Steady(), PROFILES[100]),
         Row("cavity_streamfunction", None, PROFILES[100]),
         Row("cavity_streamfunction", None, PROFILES[400], None, (("Re", 400),)),
@@ -229,7 +228,9 @@ NETWORKS = Section(
         Row(problem, pk.PINN(), measure, seconds, parameters, key=key)
         for problem, measure, seconds, parameters in (
             ("burgers", COLE_HOPF, 60, ()),
+            ("burgers", COLE_HOPF, 600, ()),
             ("allen_cahn", LINES, 60, ()),
+            ("allen_cahn", LINES, 600, ()),
             ("poisson2d", EXACT, 60, ()),
             ("heat1d", EXACT, 60, ()),
             ("wave1d", EXACT, 60, ()),
@@ -237,6 +238,7 @@ NETWORKS = Section(
             ("helmholtz3d", EXACT, 100, ()),
             ("poisson5d", EXACT, 60, ()),
             ("cavity", PROFILES[100], 60, ()),
+            ("cavity", PROFILES[400], 120, (("Re", 400),)),
             ("kdv", EXACT, 300, ()),
         )
         for key in range(3)
