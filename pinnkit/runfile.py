@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import h5py
 import numpy as np
 
@@ -113,8 +114,6 @@ def _is_run_file(path: Path, file: h5py.File) -> None:
 
 def _modules(tree: Any):
     """Equinox modules inside a module, itself included."""
-    import equinox as eqx
-
     if isinstance(tree, eqx.Module):
         yield tree
         for field in dataclasses.fields(tree):  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from pinnkit.ansatz.functionals import Functional, functional, is_face_condition
 from pinnkit.ansatz.lift import lift
 from pinnkit.compile.emit import Emitted
 from pinnkit.compile.system import Residual, System
+from pinnkit.nn.initial import built
 from pinnkit.spec.symbols import Coordinate, function_name
 
 EXACT = 1e-9
@@ -105,7 +106,7 @@ def build_ansatz(
     )
     embedding = Embedding(features)
     groups = tuple(axis.size for axis in features)
-    network = architecture.build(embedding.size, len(system.fields), key=key, groups=groups)
+    network = built(architecture, embedding.size, len(system.fields), key=key, groups=groups)
     scales = {function_name(u): float(s) for u, s in system.problem.scales.items()}
     constraints = tuple(
         _constraint(enforcement, field, scales.get(field, 1.0)) for field in system.fields

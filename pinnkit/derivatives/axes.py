@@ -9,7 +9,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import scipy.special
+import scipy
 from jax import Array
 
 from pinnkit.derivatives import chebyshev, spectral, stencil

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
-from scipy.linalg import lapack
+import scipy
 
 from pinnkit.experts.rows import RIDGE, Rows, assembled, split
 
@@ -164,10 +163,10 @@ class Triangle:
         if not len(rows):
             return beside, others
         block, pentagon = min(PANEL, width), width if triangular else 0
-        self.factor, vectors, t, _ = lapack.dtpqrt(  # pyright: ignore
+        self.factor, vectors, t, _ = scipy.linalg.lapack.dtpqrt(  # pyright: ignore
             pentagon, block, self.factor, np.asfortranarray(rows), overwrite_a=1, overwrite_b=1
         )
-        beside, beneath, _ = lapack.dtpmqrt(  # pyright: ignore
+        beside, beneath, _ = scipy.linalg.lapack.dtpmqrt(  # pyright: ignore
             pentagon, vectors, t, beside, np.asfortranarray(others), trans="T", overwrite_a=1
         )
         return beside, beneath

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
-import scipy.linalg
+import scipy
 
 from pinnkit.experts.chain import chain_levels
 from pinnkit.experts.rows import RIDGE, Rows, assembled, localised

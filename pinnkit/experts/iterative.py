@@ -1,12 +1,12 @@
 """Least squares over very many experts by LSMR, preconditioned expert by expert."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
 import numpy as np
-import scipy.linalg
-import scipy.sparse
-from scipy.sparse.linalg import lsmr
+import scipy
 
 from pinnkit.experts.compress import triangle
 from pinnkit.experts.rows import RIDGE, Rows, split
@@ -37,7 +37,9 @@ def solve_iteratively(
         for r in rows
     ]
     matrix, rhs = _sparse(scaled, sizes), np.concatenate([r.rhs for r in rows])
-    found = lsmr(matrix, rhs, atol=TOLERANCE, btol=TOLERANCE, conlim=0, maxiter=MOST)
+    found = scipy.sparse.linalg.lsmr(
+        matrix, rhs, atol=TOLERANCE, btol=TOLERANCE, conlim=0, maxiter=MOST
+    )
     if found[1] == OUT_OF_ITERATIONS:
         return None
     parts = split(np.asarray(found[0]), sizes)

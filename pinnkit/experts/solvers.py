@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
+import scipy
 from threadpoolctl import ThreadpoolController
 
 from pinnkit.experts.bases import namespace

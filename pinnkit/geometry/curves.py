@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.spatial import KDTree
+import scipy
 
 from pinnkit.geometry.sampling import gauss_unit
 
@@ -97,7 +97,7 @@ class Curve(abc.ABC):
     def _foot(self, points: np.ndarray, tries: int) -> np.ndarray:
         """Newton's method for the foot of the perpendicular, from the best of `tries` places."""
         tried = np.linspace(0.0, 1.0, tries + 1)
-        s = tried[KDTree(self.at(tried)).query(points)[1]]
+        s = tried[scipy.spatial.KDTree(self.at(tried)).query(points)[1]]
         stride = 1.0 / tries
         for _ in range(8):
             gap, v = self.at(s) - points, self.velocity(s)

@@ -17,7 +17,6 @@ from pinnkit.geometry.curves import Curve
 from pinnkit.geometry.domain import Domain, Region, check_axes
 from pinnkit.geometry.library import find_mesh
 from pinnkit.geometry.mesh_regions import EdgeRegion, TriangleRegion
-from pinnkit.geometry.meshfile import read_raw
 from pinnkit.geometry.outline import loops
 from pinnkit.geometry.plane import NEAR, PlaneDomain
 from pinnkit.geometry.product import Product
@@ -82,6 +81,8 @@ class MeshDomain(Domain):
                 triangles, nodes that are not finite, or an empty group.
         """
         path = find_mesh(name)
+        from pinnkit.geometry.meshfile import read_raw  # loads meshio, which only meshes need
+
         raw = read_raw(path)
         return cls.from_arrays(raw.nodes, raw.triangles, raw.groups, axes, path.name)
 

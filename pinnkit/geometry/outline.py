@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 
 from pinnkit.geometry.curves import FULL, Arc, Curve, Segment
-from pinnkit.geometry.spline import Spline
 
 Names = tuple[str, ...]
 
@@ -116,6 +115,8 @@ def _fitted(nodes: np.ndarray, turns: np.ndarray, closed: bool) -> Fit:
     arc = _arc(nodes, closed)
     if arc is not None:
         return arc
+    from pinnkit.geometry.spline import Spline  # loads SciPy's interpolation, which few need
+
     return Fit(*Spline.through(nodes, closed))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import roots_jacobi
+import scipy
 
 from pinnkit.errors import GeometryError
 
@@ -36,11 +36,10 @@ def unit_points(n: int, dim: int, seed: int, method: str = "sobol") -> np.ndarra
     if method == "uniform":
         return generator.random((n, dim))
     # takes a second to import, which not every command needs
-    from scipy.stats import qmc
 
     # A power of two keeps the sequence balanced; a prefix of it is still low-discrepancy.
     exponent = max(int(n - 1).bit_length(), 0)
-    return qmc.Sobol(dim, scramble=True, rng=generator).random_base2(exponent)[:n]
+    return scipy.stats.qmc.Sobol(dim, scramble=True, rng=generator).random_base2(exponent)[:n]
 
 
 def child_seed(seed: int, index: int) -> int:
@@ -81,7 +80,7 @@ def gauss_triangle(nodes: int) -> tuple[np.ndarray, np.ndarray]:
     Returns barycentric coordinates (nodes^2, 3) and weights (nodes^2,) that sum to one
     (Duffy's map (a, b) -> (a, b (1 - a)), whose Jacobian 1 - a is the Jacobi weight).
     """
-    jacobi, jacobi_weights = roots_jacobi(nodes, 1.0, 0.0)
+    jacobi, jacobi_weights = scipy.special.roots_jacobi(nodes, 1.0, 0.0)
     first, first_weights = 0.5 * (jacobi + 1.0), jacobi_weights / jacobi_weights.sum()
     second, second_weights = gauss_unit(nodes)
     a = np.repeat(first, nodes)

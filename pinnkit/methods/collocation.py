@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import scipy.linalg
-import scipy.sparse as sparse
+import scipy
 
 from pinnkit.compile import Residual, System, Term
 from pinnkit.derivatives import Axis, ChebyshevAxis, FourierAxis, GridProvider
@@ -157,10 +156,11 @@ class Collocation:
     def operator(self, orders: tuple[int, ...]) -> Any:
         """The derivative as a sparse matrix on the flattened grid."""
         if orders not in self.operators:
-            matrix: Any = sparse.identity(1, format="csr")
+            matrix: Any = scipy.sparse.identity(1, format="csr")
             for axis, order in zip(self.grid, orders, strict=True):
-                factor = sparse.csr_matrix(axis.matrix(order)) if order else sparse.identity(axis.n)
-                matrix = sparse.kron(matrix, factor, format="csr")
+                alone = axis.matrix(order) if order else np.eye(axis.n)
+                factor = scipy.sparse.csr_matrix(alone)
+                matrix = scipy.sparse.kron(matrix, factor, format="csr")
             self.operators[orders] = matrix
         return self.operators[orders]
 
@@ -202,10 +202,10 @@ class Collocation:
 
     def _block(self, rows: Rows, slope: Mapping[Term, np.ndarray], c: int) -> np.ndarray:
         free = np.flatnonzero(self.free[c])
-        matrix: Any = sparse.csr_matrix((len(rows.nodes), self.size))
+        matrix: Any = scipy.sparse.csr_matrix((len(rows.nodes), self.size))
         for term, coefficient in slope.items():
             if term.field == self.system.fields[c] and np.any(coefficient):
-                matrix = matrix + sparse.diags(coefficient) @ self._pick(rows, term.orders)
+                matrix = matrix + scipy.sparse.diags(coefficient) @ self._pick(rows, term.orders)
         return matrix.tocsc()[:, free].toarray()
 
     def correct(self, fields: np.ndarray, step: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from pinnkit.nn.activations import activation
-from pinnkit.nn.initial import dense, glorot, require_sizes
+from pinnkit.nn.initial import dense, normals, require_sizes
 
 
 class Gates(eqx.Module):
@@ -26,10 +26,9 @@ class Gates(eqx.Module):
 
 
 def _gates(in_size: int, width: int, name: str, key: Array) -> Gates:
-    first, second = jax.random.split(key)
-    zero = jnp.zeros(width, jnp.result_type(float))
-    pair = (glorot(first, in_size, width), glorot(second, in_size, width))
-    return Gates(pair, (zero, zero), name)
+    zero, size = jnp.zeros(width, jnp.result_type(float)), (2.0 / (in_size + width)) ** 0.5
+    u, v = normals(jax.random.split(key), ((in_size, width),) * 2)
+    return Gates((size * u, size * v), (zero, zero), name)
 
 
 class ModifiedNetwork(eqx.Module):

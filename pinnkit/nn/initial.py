@@ -1,9 +1,11 @@
 """Initial weights, and checks of sizes, shared by the architectures."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -11,35 +13,44 @@ from jax import Array
 from pinnkit.errors import OptionError
 
 
-def glorot(key: Array, n_in: int, n_out: int) -> Array:
-    """(n_in, n_out), each entry N(0, 2/(n_in + n_out)): Glorot & Bengio (2010), eq. 16.
+def built(architecture: Any, in_size: int, out_size: int, *, key: Array, **options: Any) -> Any:
+    """architecture.build(...) in one compiled call, which costs less than many small ones."""
+    return eqx.filter_jit(architecture.build)(in_size, out_size, key=key, **options)
 
-    The array has the default float type of the surrounding precision scope.
+
+def normals(keys: Array, shapes: Sequence[tuple[int, ...]]) -> tuple[Array, ...]:
+    """Independent N(0, 1) arrays of these shapes, one per key.
+
+    All are drawn at once, as programs that draw are slow to compile. The arrays have the default
+    float type of the surrounding precision scope.
     """
-    return (
-        jax.random.normal(key, (n_in, n_out), jnp.result_type(float))
-        * (2.0 / (n_in + n_out)) ** 0.5
-    )
+    sizes = [math.prod(shape) for shape in shapes]
+    draw = lambda key: jax.random.normal(key, (max(sizes),), jnp.result_type(float))  # noqa: E731
+    found = zip(jax.lax.map(draw, keys), sizes, shapes, strict=True)
+    return tuple(row[:size].reshape(shape) for row, size, shape in found)
 
 
-def dense(key: Array, sizes: Sequence[int]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """Weights and zero biases of layers between consecutive `sizes`."""
-    keys = jax.random.split(key, len(sizes) - 1)
-    pairs = tuple(pairwise(sizes))
-    weights = tuple(glorot(k, *pair) for k, pair in zip(keys, pairs, strict=True))
-    return weights, tuple(jnp.zeros(n, jnp.result_type(float)) for _, n in pairs)
+def dense(
+    key: Array, sizes: Sequence[int], frequency: float = 0.0
+) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """Weights (n_in, n_out) and biases (n_out,) of layers between consecutive `sizes`.
 
-
-def first_layer(key: Array, n_in: int, n_out: int, frequency: float) -> tuple[Array, Array]:
-    """Weights (n_in, n_out) ~ N(0, frequency^2 / n_in) and biases (n_out,) as large, uniform.
-
-    For inputs that span [-1, 1]: units begin with about `frequency` radians across half the domain,
-    and bend at places all over it. Glorot's weights without biases begin nearly linear instead.
+    Weights N(0, 2/(n_in + n_out)), Glorot & Bengio (2010), eq. 16, and biases of zero. With a
+    `frequency` the first layer has weights N(0, frequency^2 / n_in) and biases as large, uniform.
+    For inputs that span [-1, 1] its units begin with about `frequency` radians across half the
+    domain, and bend at places all over it. Glorot's weights without biases begin nearly linear.
     """
-    first, second = jax.random.split(key)
-    size, kind = frequency / n_in**0.5, jnp.result_type(float)
-    weights = size * jax.random.normal(first, (n_in, n_out), kind)
-    return weights, jax.random.uniform(second, (n_out,), kind, -size, size)
+    kind, pairs = jnp.result_type(float), tuple(pairwise(sizes))
+    keys = jax.random.split(key, len(pairs))
+    spread = [(2.0 / (n_in + n_out)) ** 0.5 for n_in, n_out in pairs]
+    biases = [jnp.zeros(n_out, kind) for _, n_out in pairs]
+    if frequency:
+        spread[0] = frequency / sizes[0] ** 0.5
+        first, second = jax.random.split(jax.random.fold_in(key, 0))
+        keys = jnp.concatenate([first[None], keys[1:]])
+        biases[0] = jax.random.uniform(second, biases[0].shape, kind, -spread[0], spread[0])
+    drawn = zip(normals(keys, pairs), spread, strict=True)
+    return tuple(weight * size for weight, size in drawn), tuple(biases)
 
 
 def require_sizes(architecture: Any, *names: str) -> None:

@@ -1,13 +1,14 @@
 """Kolmogorov-Arnold networks: trainable functions on the edges, sums in the nodes."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pinnkit.nn.initial import require_sizes
+from pinnkit.nn.initial import normals, require_sizes
 
 
 class KANNetwork(eqx.Module):
@@ -60,8 +61,7 @@ class KAN:
         sizes = (in_size, *(self.width,) * self.depth, out_size)
         keys = jax.random.split(key, len(sizes) - 1)
         terms = self.degree + 1
-        drawn = tuple(
-            jax.random.normal(k, (n * terms, m), jnp.result_type(float)) * (n * terms) ** -0.5
-            for k, n, m in zip(keys, sizes[:-1], sizes[1:], strict=True)
-        )
+        shapes = [(n * terms, m) for n, m in pairwise(sizes)]
+        drawn = normals(keys, shapes)
+        drawn = tuple(c * n**-0.5 for c, (n, _) in zip(drawn, shapes, strict=True))
         return KANNetwork(drawn, self.degree)

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 import equinox as eqx
-import jax
 from jax import Array
 
 from pinnkit.errors import OptionError
 from pinnkit.nn.activations import activation
-from pinnkit.nn.initial import dense, first_layer, require_sizes
+from pinnkit.nn.initial import dense, require_sizes
 
 
 class MLPNetwork(eqx.Module):
@@ -68,9 +67,6 @@ class MLP:
         The arrays have the default float type of the surrounding precision scope.
         """
         del groups
-        weights, biases = dense(key, (in_size, *(self.width,) * self.depth, out_size))
-        if self.frequency:
-            first = jax.random.fold_in(key, 0)
-            weight, bias = first_layer(first, in_size, self.width, self.frequency)
-            weights, biases = (weight, *weights[1:]), (bias, *biases[1:])
+        sizes = (in_size, *(self.width,) * self.depth, out_size)
+        weights, biases = dense(key, sizes, self.frequency)
         return MLPNetwork(weights, biases, self.activation)

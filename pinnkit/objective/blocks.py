@@ -12,7 +12,14 @@ from jax import Array
 from pinnkit.compile.compiler import lower
 from pinnkit.compile.emit import Emitted
 from pinnkit.compile.system import Residual, System
-from pinnkit.derivatives.channels import Orders, Scheme, examine, points_per_chunk, scheme
+from pinnkit.derivatives.channels import (
+    Orders,
+    Scheme,
+    Table,
+    examine,
+    points_per_chunk,
+    scheme,
+)
 from pinnkit.errors import GeometryError
 from pinnkit.geometry.sampling import child_seed, shares
 from pinnkit.objective.sampling import window
@@ -77,16 +84,18 @@ class Block(eqx.Module):
         """How the residuals get their derivatives."""
         return scheme(self.residuals, self.system.fields)
 
-    def values(self, u: Field, params: dict[str, Any], places: Places) -> dict[str, Array]:
-        """Dimensionless residuals by name, each (N,)."""
+    def values(
+        self, u: Field, params: dict[str, Any], places: Places, table: Table | None = None
+    ) -> dict[str, Array]:
+        """Dimensionless residuals by name, each (N,), from the `table` of u there if given."""
         z = self.system.coordinates(places.points)
         if places.normals is not None:
             for i, axis in enumerate(self.system.domain.space_axes):
                 z[f"n_{axis}"] = places.normals[:, i]
         data = 0.0 if places.data is None else places.data
         shape = places.points.shape[:1]
-        f = u if self.frame is None else self.frame(u)
-        found = self.scheme.values(f, places.points, z, params, places.known)
+        table = self.table(u, params, places) if table is None else table
+        found = self.scheme.of_table(table, z, params)
         return {
             name: (jnp.broadcast_to(value, shape) - data) / scale
             for name, value, scale in zip(self.names, found, self.scales, strict=True)
@@ -96,6 +105,20 @@ class Block(eqx.Module):
         """Coordinates (N,) along an axis, without the shift of the frame."""
         along = places.points[:, axis]
         return along if self.frame is None else along - self.frame.shift[axis]
+
+    def table(self, u: Field, params: dict[str, Any], places: Places) -> Table:
+        """Derivatives of u at the places, with what is known added."""
+        f = u if self.frame is None else self.frame(u)
+        return self.scheme.table(f, places.points, params, places.known)
+
+    @property
+    def shareable(self) -> tuple[Orders, ...] | None:
+        """The table's columns if it is u and derivatives of u alone, None otherwise.
+
+        Blocks with the same columns may get their tables from one pass over all their points.
+        """
+        plain = self.frame is None and self.pool.known is None and not self.scheme.operators
+        return self.scheme.orders if plain else None
 
     @property
     def size(self) -> int:
@@ -121,7 +144,7 @@ class Block(eqx.Module):
 
     def derivatives(self, u: Field, max_memory: float) -> str:
         """How the derivatives are taken, in words."""
-        places = self.pool.take(jnp.arange(self.count))
+        places = jax.eval_shape(lambda: self.pool.take(jnp.arange(self.count)))
         words, orders = self.scheme.describe(), self.scheme.orders
         fallbacks = examine(u, places.points, orders).fallbacks
         if fallbacks:

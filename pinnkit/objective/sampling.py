@@ -200,6 +200,8 @@ def window(key: Array, size: int, count: int) -> Array:
 
     A stretch of a low-discrepancy sequence is itself well spread.
     """
+    if count == size:
+        return jnp.arange(size)
     start = jax.random.randint(key, (), 0, size)
     return (start + jnp.arange(count)) % size
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import scipy.io
+import scipy
 
 from pinnkit.reference.hdf5 import read_matlab73
 from pinnkit.reference.raw import Raw, Wanted, numeric, unreadable

@@ -14,5 +14,9 @@ class Adam(FirstOrder):
     b1: float = 0.9
     b2: float = 0.999
 
+    @property
+    def elementwise(self) -> bool:
+        return True
+
     def transform(self, rate: optax.Schedule) -> optax.GradientTransformation:
         return optax.adam(rate, self.b1, self.b2)

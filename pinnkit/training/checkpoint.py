@@ -1,19 +1,23 @@
 """Checkpoints: HDF5 files of plain arrays and JSON text, read into a template."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from pinnkit.errors import RunFileError
 from pinnkit.files import atomic
+
+if TYPE_CHECKING:
+    import h5py
 
 FORMAT = "pinnkit-checkpoint-1"
 PARTS = ("problem or parameters", "options of the method", "training stages", "seed", "precision")
@@ -31,6 +35,8 @@ def save(
     path: Path, tree: Any, facts: dict[str, Any], fingerprint: str, kept: Kept | None = None
 ) -> None:
     """Write the array leaves of `tree` and the JSON-able `facts`; the old file stays until done."""
+    import h5py  # slow to load, and many runs keep no file
+
     with atomic(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["format"] = FORMAT
         file.attrs["fingerprint"] = fingerprint
@@ -131,6 +137,8 @@ def load(path: Path, template: Any) -> Any:
 @contextmanager
 def _open(path: Path) -> Iterator[h5py.File]:
     """The file for reading; whatever HDF5 refuses becomes a `RunFileError`."""
+    import h5py
+
     try:
         with h5py.File(path, "r") as file:
             yield file

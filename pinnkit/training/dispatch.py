@@ -41,12 +41,19 @@ def initial(
     """
     step = jnp.zeros((), jnp.int32)
     draw = lambda: _draw(objective, stage, unpack(x), key, step, None)  # noqa: E731
-    batch = _onto(eqx.filter_eval_shape(draw), previous)
-    _, squares = eqx.filter_eval_shape(lambda v: objective.loss(unpack(v), batch), x)
-    squares = {name: jnp.zeros(leaf.shape, leaf.dtype) for name, leaf in squares.items()}
-    never = jnp.full((), -1, jnp.int32)
-    # each leaf needs a buffer of its own, as the carry is donated
-    return jax.tree.map(jnp.copy, Carry(stage.init(x, squares, unpack), batch, step, never, never))
+    shapes = eqx.filter_eval_shape(draw)
+    empty = lambda: _onto(shapes, None)  # noqa: E731
+    loss = lambda v: objective.loss(unpack(v), empty())  # noqa: E731
+    _, squares = eqx.filter_eval_shape(loss, x)
+
+    @jax.jit  # one small program instead of many; each leaf gets a buffer of its own
+    def start(x: Array, previous: Batch | None) -> Carry:
+        zeros = {name: jnp.zeros(leaf.shape, leaf.dtype) for name, leaf in squares.items()}
+        never = jnp.full((), -1, jnp.int32)
+        state = stage.init(x, zeros, unpack)
+        return Carry(state, _onto(shapes, previous), jnp.zeros((), jnp.int32), never, never)
+
+    return start(x, previous)
 
 
 def _onto(shapes: Batch, previous: Batch | None) -> Batch:

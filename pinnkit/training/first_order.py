@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -60,6 +61,11 @@ class FirstOrder(Stage):
                     f"{self.name}({name}={value!r}) must be positive. Give a number above zero."
                 )
 
+    @property
+    def elementwise(self) -> bool:
+        """Whether the algorithm treats every parameter alike, so that it may see one vector."""
+        return False
+
     @abstractmethod
     def transform(self, rate: optax.Schedule) -> optax.GradientTransformation:
         """The algorithm on a tree of parameters, at a rate that depends on the step."""
@@ -72,7 +78,7 @@ class FirstOrder(Stage):
         return optax.chain(optax.clip_by_global_norm(self.clip), algorithm)
 
     def init(self, x: Array, squares: dict[str, Array], unpack: Unpack = flat) -> StageState:
-        inner = self._transform().init(_arrays(unpack(x)))
+        inner = self._transform().init(self._parts(unpack, x))
         one, never = jnp.ones((), x.dtype), jnp.zeros((), jnp.int32)
         return blank(x, squares, Momentum(inner, x, jnp.zeros_like(x), one, never))
 
@@ -82,7 +88,7 @@ class FirstOrder(Stage):
         old: Momentum = state.memory
         (loss, squares), gradient = evaluate(state.x, batch)
         finite = jnp.isfinite(loss) & jnp.all(jnp.isfinite(gradient))
-        parts = lambda x: _arrays(evaluate.unpack(x))  # noqa: E731
+        parts = partial(self._parts, evaluate.unpack)
         # zeros keep the memory clean, which is thrown away all the same
         clean = parts(jnp.where(finite, gradient, 0))
         updates, inner = self._transform().update(clean, old.inner, parts(state.x))
@@ -103,6 +109,6 @@ class FirstOrder(Stage):
     def renew(self, state: StageState, due: Array) -> StageState:
         return state
 
-
-def _arrays(params: Any) -> Any:
-    return eqx.filter(params, eqx.is_inexact_array)
+    def _parts(self, unpack: Unpack, x: Array) -> Any:
+        """What the algorithm sees of x (P,): the arrays of the parameters, or all in one."""
+        return x if self.elementwise else eqx.filter(unpack(x), eqx.is_inexact_array)

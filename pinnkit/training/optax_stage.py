@@ -10,6 +10,7 @@ from pinnkit.training.first_order import FirstOrder
 
 PLAIN = ("adabelief", "adamax", "adamw", "adan", "amsgrad", "lion", "nadam", "nadamw", "radam")
 CONTRIBUTED = ("ademamix", "adopt", "muon")
+MATRICES = ("muon",)
 NAMES = tuple(sorted((*PLAIN, *CONTRIBUTED, "rmsprop", "sgd", "yogi")))
 
 
@@ -43,6 +44,10 @@ class Optax(FirstOrder):
     @property
     def name(self) -> str:
         return self.algorithm
+
+    @property
+    def elementwise(self) -> bool:
+        return self.algorithm not in MATRICES
 
     def transform(self, rate: optax.Schedule) -> optax.GradientTransformation:
         home = optax.contrib if self.algorithm in CONTRIBUTED else optax

@@ -29,6 +29,7 @@ from pinnkit import precision
 from pinnkit.compile import compile_problem
 from pinnkit.compile.system import Residual, System
 from pinnkit.nn import MLP
+from pinnkit.nn.initial import built
 from pinnkit.objective import ResidualObjective, Trial
 from pinnkit.objective.blocks import Block, Places
 from pinnkit.objective.sampling import Even
@@ -242,9 +243,8 @@ def measured(o: argparse.Namespace) -> dict[str, Any]:
     work = WORKS[o.work]()
     system = compile_problem(work.problem)
     depth, width = (int(part) for part in o.net.split("x"))
-    network = MLP(width, depth).build(
-        len(system.axes), len(system.fields), key=jax.random.key(o.seed)
-    )
+    sizes = len(system.axes), len(system.fields)
+    network = built(MLP(width, depth), *sizes, key=jax.random.key(o.seed))
     trial = Trial(network, {})
     loss = objective(system, work.points(o.n, np.random.default_rng(o.seed)))
     found = timed(loss, trial, o)

@@ -9,6 +9,7 @@ from sympy import Eq, exp, pi, sin
 
 from pinnkit.compile import compile_problem
 from pinnkit.geometry import Box
+from pinnkit.nn import MLP
 from pinnkit.objective import TimeSlabs, Trial, residual_adaptive, residual_objective
 from pinnkit.objective.sampling import RAD
 from pinnkit.objective.scaling import residual_scale
@@ -152,3 +153,29 @@ def test_data_that_fit_no_field_are_only_in_the_residual():
     probe = next(r for r in system.conditions if r.name == "probe")
     scale = residual_scale(system, probe, probe.points)
     np.testing.assert_allclose(found["probe"], (gap / scale) ** 2, rtol=1e-12)
+
+
+def test_conditions_that_share_a_pass_keep_their_own_residuals_and_gradient():
+    system = heat(extra=(Dirichlet(u, 0.3, on="x+", name="other"),))
+    loss, network = objective(system), MLP(6, 2).build(2, 1, key=KEY)
+    trial = Trial(network, {})
+    batch = loss.sample(KEY, trial, 0)
+    alike = [part for part in loss.conditions if part.shareable == ((0, 0),)]
+    assert len(alike) == 3 and len(loss.conditions) == 4
+
+    def apart(trial):
+        parts = zip(loss.conditions, batch.places[1:], strict=True)
+        values = [part.values(trial.function, {}, places) for part, places in parts]
+        return {name: jnp.mean(r**2) for found in values for name, r in found.items()}
+
+    found = loss.loss(trial, batch)[1]
+    for name, value in apart(trial).items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-13)
+    del found["heat"]
+    total = jax.grad(lambda trial: loss.loss(trial, batch)[0] - loss.loss(trial, batch)[1]["heat"])
+    for a, b in zip(
+        jax.tree.leaves(total(trial)),
+        jax.tree.leaves(jax.grad(lambda trial: sum(apart(trial).values()))(trial)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)

@@ -3,6 +3,7 @@
 from pinnkit.derivatives.channels.chunks import mapped as mapped
 from pinnkit.derivatives.channels.chunks import summed as summed
 from pinnkit.derivatives.channels.collapse import Scheme as Scheme
+from pinnkit.derivatives.channels.collapse import Table as Table
 from pinnkit.derivatives.channels.collapse import scheme as scheme
 from pinnkit.derivatives.channels.engine import Account as Account
 from pinnkit.derivatives.channels.engine import examine as examine

@@ -25,6 +25,7 @@ from pinnkit.derivatives.channels.indices import Collapsed, Key, Orders, closure
 from pinnkit.spec.symbols import Eigenvalue, Parameter
 
 Operator: TypeAlias = dict[Orders, sp.Expr]
+Table: TypeAlias = dict[Orders | int, Array]
 Pick: TypeAlias = Callable[[Orders | int, int], Array]
 
 
@@ -71,15 +72,28 @@ class Scheme:
         traced, as in inverse problems. `known` are values and derivatives (N, fields), by
         multi-index, of a function that is added to f; what it lacks is zero.
         """
+        return self.of_table(self.table(f, points, params, known), z, params)
+
+    def table(
+        self,
+        f: PointFunction,
+        points: Array,
+        params: Mapping[str, Any],
+        known: Mapping[Orders, Array] | None = None,
+    ) -> Table:
+        """What `values` needs of f at points (N, d): each multi-index and operator (N, fields)."""
         operators = [Collapsed(operator) for operator in self.numbers(params)]
         found = propagate(f, points, self.orders, operators)
         if known is not None:
             found = {key: _increased(key, value, known) for key, value in found.items()}
+        plain: Table = {orders: found[orders] for orders in self.orders}
+        return plain | {i: found[operator] for i, operator in enumerate(operators)}
 
-        def pick(part: Orders | int, field: int) -> Array:
-            return found[operators[part] if isinstance(part, int) else part][:, field]
-
-        return self.combined(pick, z, params)
+    def of_table(
+        self, table: Table, z: Mapping[str, Any], params: Mapping[str, Any]
+    ) -> list[Array]:
+        """Each residual's `fn` (N,) from the `table` of f."""
+        return self.combined(lambda part, field: table[part][:, field], z, params)
 
     def numbers(self, params: Mapping[str, Any]) -> list[dict[Orders, Any]]:
         """The coefficients of each operator at these parameters."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
+import scipy
 
 from pinnkit.errors import MethodError
 from pinnkit.experts.ritz.form import (

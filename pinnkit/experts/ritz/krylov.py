@@ -7,7 +7,7 @@ the whole pencil, which costs ten times as much.
 """
 
 import numpy as np
-import scipy.linalg
+import scipy
 
 DENSE = 500
 """Sizes up to which all of the pencil is reduced."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
+import scipy
 
 from pinnkit.errors import MethodError
 from pinnkit.experts.bases import Basis

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import roots_legendre
+import scipy
 
 DENSE_RULE = 150
 """Rules up to this size come from a dense eigenvalue problem: a digit better, but cubic in cost."""
@@ -22,7 +22,7 @@ def gauss(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Gauss-Legendre nodes and weights on [-1, 1], each (count,)."""
     if count <= DENSE_RULE:
         return np.polynomial.legendre.leggauss(count)
-    nodes, weights = roots_legendre(count)
+    nodes, weights = scipy.special.roots_legendre(count)
     return np.asarray(nodes), np.asarray(weights)
 
 
