@@ -156,7 +156,8 @@ def test_data_that_fit_no_field_are_only_in_the_residual():
 
 
 def test_conditions_that_share_a_pass_keep_their_own_residuals_and_gradient():
-    system = heat(extra=(Dirichlet(u, 0.3, on="x+", name="other"),))
+    at = {"t": np.array([0.1, 0.2]), "x": np.array([0.3, 0.7])}
+    system = heat(extra=(Observed(u, at=at, values=np.array([0.5, -0.2]), name="probe"),))
     loss, network = objective(system), MLP(6, 2).build(2, 1, key=KEY)
     trial = Trial(network, {})
     batch = loss.sample(KEY, trial, 0)
