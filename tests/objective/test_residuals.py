@@ -13,6 +13,7 @@ from pinnkit.nn import MLP
 from pinnkit.objective import TimeSlabs, Trial, residual_adaptive, residual_objective
 from pinnkit.objective.sampling import RAD
 from pinnkit.objective.scaling import residual_scale
+from pinnkit.objective.weighting import Fixed
 from pinnkit.spec.condition import Dirichlet, Equation, Initial, Integral, Neumann, Observed
 from pinnkit.spec.problem import Problem
 from pinnkit.spec.symbols import coordinates, field
@@ -158,7 +159,8 @@ def test_data_that_fit_no_field_are_only_in_the_residual():
 def test_conditions_that_share_a_pass_keep_their_own_residuals_and_gradient():
     at = {"t": np.array([0.1, 0.2]), "x": np.array([0.3, 0.7])}
     system = heat(extra=(Observed(u, at=at, values=np.array([0.5, -0.2]), name="probe"),))
-    loss, network = objective(system), MLP(6, 2).build(2, 1, key=KEY)
+    loss = objective(system, weighting=Fixed(conditions=1.0))
+    network = MLP(6, 2).build(2, 1, key=KEY)
     trial = Trial(network, {})
     batch = loss.sample(KEY, trial, 0)
     alike = [part for part in loss.conditions if part.shareable == ((0, 0),)]
