@@ -2,10 +2,11 @@
 
     python scripts/benchmarks/run_pinnkit.py --work W1 --net 4x64 --n 2540
 
-W1 Burgers, W2 Allen-Cahn, W3 Kuramoto-Sivashinsky, W4 the lid-driven cavity at Re 100. A plain
-tanh network, soft conditions, fixed points, Adam on the full batch: the equations come from their
+W1 Burgers, W2 Allen-Cahn, W3 Kuramoto-Sivashinsky, W4 the lid-driven cavity at Re 100. A tanh
+network, soft conditions, fixed points, Adam on the full batch: the equations come from their
 SymPy declaration through the compiler, the objective and the training loop, as in `solve`. The
-figure to compare on a shared machine is `steps_per_cpu_s`.
+figure to compare on a shared machine is `steps_per_cpu_s`. `--method jvp` takes the derivatives by
+nested forward mode instead of channels, all else equal.
 """
 
 from __future__ import annotations
@@ -28,10 +29,13 @@ import pinnkit as pk
 from pinnkit import precision
 from pinnkit.compile import compile_problem
 from pinnkit.compile.system import Residual, System
-from pinnkit.nn import MLP
+from pinnkit.compile.terms import DerivativePlan, Term
+from pinnkit.derivatives.autodiff import term_values
+from pinnkit.derivatives.channels import Table
+from pinnkit.nn import MLP, ModifiedMLP, PirateNet
 from pinnkit.nn.initial import built
 from pinnkit.objective import ResidualObjective, Trial
-from pinnkit.objective.blocks import Block, Places
+from pinnkit.objective.blocks import Block, Field, Places
 from pinnkit.objective.sampling import Even
 from pinnkit.objective.weighting import Fixed
 from pinnkit.spec.condition import Kind
@@ -136,10 +140,30 @@ def cavity() -> Work:
 WORKS = {"W1": burgers, "W2": allen_cahn, "W3": kuramoto_sivashinsky, "W4": cavity}
 
 
+NETWORKS = {"MLP": MLP, "ModifiedMLP": ModifiedMLP, "PirateNet": PirateNet}
+
+
+class Nested(Block):
+    """A block whose derivatives come from nested `jvp`, point by point."""
+
+    def table(self, u: Field, params: dict[str, Any], places: Places) -> Table:
+        fields, axes = self.system.fields, self.system.axes
+        wanted = self.scheme.needed
+        plan = DerivativePlan.of(Term(f, orders, axes) for f in fields for orders in wanted)
+        found = jax.vmap(lambda point: term_values(u, fields, plan, point))(places.points)
+        table: Table = {
+            orders: jnp.stack([found[Term(f, orders, axes)] for f in fields], axis=-1)
+            for orders in wanted
+        }
+        operators = enumerate(self.scheme.numbers(params))
+        return table | {i: sum(c * table[a] for a, c in parts.items()) for i, parts in operators}
+
+
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--work", default="W1", choices=sorted(WORKS))
-    parser.add_argument("--net", default="4x64", help="hidden layers x width")
+    parser.add_argument("--net", default="4x64", help="hidden layers (or blocks) x width")
+    parser.add_argument("--network", default="MLP", choices=sorted(NETWORKS))
     parser.add_argument("--n", type=int, default=2540, help="points for the equations")
     parser.add_argument("--dtype", default="float32", choices=("float32", "float64"))
     parser.add_argument("--steps", type=int, default=200, help="steps per timed repeat")
@@ -148,17 +172,17 @@ def options() -> argparse.Namespace:
     parser.add_argument("--lbfgs", type=int, default=0, help="then so many L-BFGS steps")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--method", default="", choices=("", "channels"))
+    parser.add_argument("--method", default="", choices=("", "channels", "jvp"))
     parser.add_argument("--chunk", type=int, default=0, choices=(0,), help="chosen automatically")
     return parser.parse_args()
 
 
-def objective(system: System, points: Points) -> ResidualObjective:
+def objective(system: System, points: Points, kind: type[Block] = Block) -> ResidualObjective:
     """The loss at fixed points, every residual in its own units."""
 
     def block(residuals: tuple[Residual, ...], where: np.ndarray) -> Block:
         places = Places(jnp.asarray(where, jnp.result_type(float)))
-        return Block(places, residuals, (1.0,) * len(residuals), system, len(where))
+        return kind(places, residuals, (1.0,) * len(residuals), system, len(where))
 
     found = {r.name: r for r in system.conditions if r.kind is not Kind.INTEGRAL}
     return ResidualObjective(
@@ -244,13 +268,14 @@ def measured(o: argparse.Namespace) -> dict[str, Any]:
     system = compile_problem(work.problem)
     depth, width = (int(part) for part in o.net.split("x"))
     sizes = len(system.axes), len(system.fields)
-    network = built(MLP(width, depth), *sizes, key=jax.random.key(o.seed))
+    network = built(NETWORKS[o.network](width, depth), *sizes, key=jax.random.key(o.seed))
     trial = Trial(network, {})
-    loss = objective(system, work.points(o.n, np.random.default_rng(o.seed)))
+    places = work.points(o.n, np.random.default_rng(o.seed))
+    loss = objective(system, places, Nested if o.method == "jvp" else Block)
     found = timed(loss, trial, o)
     useful = 6 * o.n * work.channels * (depth - 1) * width**2
     found["gflops"] = round(useful * found["steps_per_cpu_s"] / 1e9, 2)
-    found["derivatives"] = loss.derivatives(trial)
+    found["derivatives"] = "nested jvp" if o.method == "jvp" else loss.derivatives(trial)
     if o.train and o.work == "W1":
         found |= trained(loss, trial, o)
     return found
@@ -258,7 +283,8 @@ def measured(o: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     begin, o = time.perf_counter(), options()
-    line: dict[str, Any] = {"peer": "pinnkit", "work": o.work, "net": o.net, "n": o.n}
+    net = o.net if o.network == "MLP" else f"{o.net} {o.network}"
+    line: dict[str, Any] = {"peer": "pinnkit", "work": o.work, "net": net, "n": o.n}
     line |= {"dtype": o.dtype, "method": o.method or "channels", "chunk": None}
     with precision.scope(o.dtype):
         line |= measured(o)
