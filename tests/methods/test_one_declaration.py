@@ -10,16 +10,19 @@ import pinnkit as pk
 PROBLEMS = Path(__file__).resolve().parents[2] / "problems"
 NETWORK = pk.PINN(stages=(pk.SSBFGS(steps=250),), points=600)
 OPERATOR = pk.Operator(samples=100, steps=300, resolution=64, frames=16)
-OTHERS = [(NETWORK, 1e-2), (OPERATOR, 1e-1), (pk.Lines(), 1e-6)]
+trained = pytest.mark.accuracy
+EVERY = pytest.mark.parametrize(
+    ("method", "bound"),
+    [
+        pytest.param(NETWORK, 1e-2, id="PINN", marks=trained),
+        pytest.param(OPERATOR, 1e-1, id="Operator", marks=trained),
+        pytest.param(pk.Lines(), 1e-6, id="Lines"),
+        pytest.param(pk.LeastSquares(), 1e-9, id="LeastSquares"),
+    ],
+)
 
 
-def every(*methods):
-    return pytest.mark.parametrize(
-        ("method", "bound"), methods, ids=[method.name for method, _ in methods]
-    )
-
-
-@every(*OTHERS, (pk.LeastSquares(), 1e-9))
+@EVERY
 def test_linear(method, bound):
     problem = pk.load(PROBLEMS / "heat1d.py")
     comparison = pk.solve(problem, method).compare(pk.solve(problem, pk.Exact()))
@@ -37,7 +40,7 @@ def reference(tmp_path_factory):
     return path
 
 
-@every(*OTHERS, (pk.LeastSquares(), 1e-9))
+@EVERY
 def test_nonlinear(method, bound, reference):
     problem = pk.load(PROBLEMS / "burgers.py", nu=0.05)
     solution = pk.solve(problem, method)
