@@ -93,7 +93,6 @@ def _breaks(turns: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     rate = size / lengths
     beside = np.maximum(np.roll(rate, 1), np.roll(rate, -1))
     corner = (size > SHARP) | ((size > GENTLE) & (rate > CURVATURE_JUMP * beside))
-    # A corner's own neighbours must not count it: beside it, any turn looks small.
     flat = size < STRAIGHT
     straight = ~corner & ~flat & (np.roll(flat, 1) != np.roll(flat, -1))
     return np.flatnonzero(corner | straight)
