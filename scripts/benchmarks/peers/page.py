@@ -94,8 +94,9 @@ batch and for the others the present ones; errors are evaluated after the run.""
 RATES = """\
 Adam on the full batch of fixed points with soft conditions, the same work for all; the residual, \
 its gradient and the update. `hand-written JAX` is what an expert would write for this one problem \
-alone. Steps per processor second, from runs side by side on a busy machine, 2026-11-22, one \
-round; the first compilation is wall-clock time and suffered most from other work. \
+alone. Steps per processor second: medians of two rounds side by side on one core, 2026-11-23, \
+while other work ran on the other; the first compilation is wall-clock time. `pinnkit: nested \
+forward mode` is pinnkit with `--method jvp`: all else is equal but the derivatives. \
 Settings: `scripts/benchmarks/run_pinnkit.py`; table: `scripts/benchmarks/peers/rates.py`."""
 TRIED = """\
 Single runs with key 0 by which the settings above were chosen, the best error first. Some of them \
