@@ -15,14 +15,15 @@ from pinnkit.ansatz import Ansatz, Enforcement, build_ansatz, enforce
 from pinnkit.ansatz.enforce import Architecture
 from pinnkit.ansatz.factors import obstacle_to_factors
 from pinnkit.compile.system import System
-from pinnkit.errors import MethodError
+from pinnkit.errors import MethodError, OptionError
 from pinnkit.geometry import Box
 from pinnkit.methods.base import Method, Progress, Run
-from pinnkit.methods.held_out import held_out
-from pinnkit.methods.windows import TOO_LONG, March, Recipe, marching, obstacle, too_long
+from pinnkit.methods.held_out import certificate, held_out
+from pinnkit.methods.windows import TOO_LONG, March, Recipe, marching, obstacle, sizes, too_long
 from pinnkit.nn import MLP, Separable, begins_linear
 from pinnkit.nn.separable import SeparableNetwork
-from pinnkit.objective import ResidualObjective, TimeSlabs, Trial, residual_objective
+from pinnkit.objective import Causal, ResidualObjective, TimeSlabs, Trial, residual_objective
+from pinnkit.objective.causal import NOTES
 from pinnkit.objective.sampling import RAD, Grid, Sampling
 from pinnkit.objective.weighting import Fixed, Weighting
 from pinnkit.solution import Pointwise, Solution, Status
@@ -55,7 +56,8 @@ class PINN(Method):
       `Grid()` for `Separable` networks on boxes; None takes `Grid()` for these, else
       `RAD(share=1)` for equations up to second order and `RAD(share=0.2)` above, where residuals
       between points are rough. Windows in time are not solved on grids: None takes `RAD` there.
-    - `causality`: epsilon of the causal weights over `slabs` time slabs; 0 for none.
+    - `causality`: `Causal()`, weights by which late times wait for earlier ones; None for none.
+      `stats["causality"]` says whether all times are certified. See `Causal` for a patent notice.
     - `weighting`: weights of residuals and places, one of `weighting.Fixed(conditions=10)`,
       where `conditions` is the factor of conditions that are not exact, `GradientNorm()`, `NTK()`,
       `Attention()`. The validation score takes fixed weights always.
@@ -70,11 +72,17 @@ class PINN(Method):
     stages: tuple[Stage, ...] | None = eqx.field(static=True, default=None)
     points: int | None = eqx.field(static=True, default=None)
     sampling: Sampling | None = eqx.field(static=True, default=None)
-    causality: float = eqx.field(static=True, default=0.0)
-    slabs: int = eqx.field(static=True, default=32)
+    causality: Causal | None = eqx.field(static=True, default=None)
     weighting: Weighting = eqx.field(static=True, default=Fixed())
     harmonics: int = eqx.field(static=True, default=1)
     windows: int | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self) -> None:
+        if not isinstance(self.causality, Causal | None):
+            raise OptionError(
+                f"PINN(causality={self.causality!r}) is no rule for causal weights. Give "
+                "Causal(epsilons=(0.1, 1.0, 10.0)), say, or None."
+            )
 
     def supports(self, system: System) -> str | None:
         if system.inputs:
@@ -96,6 +104,11 @@ class PINN(Method):
             f"{system.digest} {self._identity()}",
             UNRESOLVED,
         )
+        if self.causality is not None and (system.time is None or system.traits.steady):
+            raise MethodError(
+                f"PINN(causality={self.causality!r}) does not apply to '{system.problem.name}': no "
+                "equation has a time derivative. Leave the option out."
+            )
         reason = obstacle(system)
         if reason is not None and (self.windows or 1) > 1:
             raise MethodError(
@@ -138,7 +151,7 @@ class PINN(Method):
             key=training,
             seconds=None if run.seconds is None else max(run.remaining, 1e-3),
             report=lambda stage, step, of, losses, _: run.report(
-                Progress(stage, step, of, {k: v**0.5 for k, v in losses.items()}, run.elapsed)
+                Progress(stage, step, of, sizes(losses), run.elapsed)
             ),
             interrupted=run.interrupted,
             checkpoint=run.checkpoint,
@@ -161,6 +174,8 @@ class PINN(Method):
             "parameters": sum(w.part.size for w in march.done),
             "conditions": march.enforcement.describe(),
         }
+        if self.causality is not None:
+            stats["causality"] = march.certified()
         history = _rooted(march.history())
         evaluator = Pointwise(march.function())
         problem = march.system.problem
@@ -176,8 +191,8 @@ class PINN(Method):
     ) -> ResidualObjective:
         """The loss of a system whose conditions are enforced as told, for so many weights."""
         slabs = None
-        if system.time is not None and not system.traits.steady and self.causality > 0:
-            slabs = TimeSlabs(*system.domain.bounds[system.time], self.slabs, self.causality)
+        if system.time is not None and self.causality is not None:
+            slabs = TimeSlabs(*system.domain.bounds[system.time], self.causality)
         return residual_objective(
             system,
             enforcement.soft,
@@ -210,6 +225,9 @@ class PINN(Method):
             "conditions": enforcement.describe(),
             "derivatives": objective.derivatives(result.params),
         }
+        if objective.slabs is not None:
+            key = jax.random.fold_in(run.key, 1)
+            stats["causality"] = certificate(objective, result, key)
         history = _rooted(result.history)
         worst = max(held.values(), default=0.0)
         resolved = bool(jnp.isfinite(result.score)) and worst < UNRESOLVED
@@ -230,7 +248,7 @@ def _unsatisfied(worst: float) -> str:
 
 def _rooted(history: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """A history with root mean squares for mean squares of residuals."""
-    plain = ("window", "step", "wall_s", "stage", "loss", "validation")
+    plain = ("window", "step", "wall_s", "stage", "loss", "validation", *NOTES)
     return {name: v if name in plain else v**0.5 for name, v in history.items()}
 
 

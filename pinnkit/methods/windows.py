@@ -27,9 +27,10 @@ from pinnkit.ansatz.enforce import Architecture
 from pinnkit.compile.system import System
 from pinnkit.geometry import Box
 from pinnkit.methods.base import Progress, Run
-from pinnkit.methods.held_out import held_out
+from pinnkit.methods.held_out import certificate, held_out
 from pinnkit.objective import ResidualObjective, Trial
 from pinnkit.objective.blocks import Block
+from pinnkit.objective.causal import NOTES
 from pinnkit.objective.past import Past, after, placed
 from pinnkit.spec.condition import Kind
 from pinnkit.training import FitResult, Stage, fit
@@ -61,7 +62,10 @@ class Recipe:
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """A finished window; `part` (P,) are its weights, `history` that of its fit."""
+    """A finished window; `part` (P,) are its weights, `history` that of its fit.
+
+    `causality`: what its causal weights certify, in words.
+    """
 
     start: float
     length: float
@@ -69,6 +73,7 @@ class Window:
     history: dict[str, np.ndarray]
     held_out: dict[str, float]
     score: float
+    causality: str = ""
 
 
 def obstacle(system: System) -> str | None:
@@ -88,6 +93,11 @@ def obstacle(system: System) -> str | None:
 def too_long(step: int, score: float) -> str | None:
     """The reason to end a fit whose residuals are still large after `PROBE` steps."""
     return TOO_LONG if step >= PROBE and not score**0.5 < LARGE else None
+
+
+def sizes(losses: dict[str, float]) -> dict[str, float]:
+    """What is reported: root mean squares for mean squares, and the state of causal weights."""
+    return {name: v if name in NOTES else v**0.5 for name, v in losses.items()}
 
 
 class March:
@@ -177,7 +187,7 @@ class March:
                     f"{stage}, {label}",
                     step,
                     of,
-                    {k: v**0.5 for k, v in losses.items()},
+                    sizes(losses),
                     self.run.elapsed,
                 )
             ),
@@ -198,7 +208,8 @@ class March:
         held = held_out(objective, result.params, key)
         part = np.asarray(ravel_pytree(eqx.filter(result.params, eqx.is_inexact_array))[0])
         place = self.reached, self.length
-        self.done.append(Window(*place, part, result.history, held, result.score))
+        words = certificate(objective, result, key)
+        self.done.append(Window(*place, part, result.history, held, result.score, words))
 
     # -- what is trained, and on what
 
@@ -299,9 +310,14 @@ class March:
             steps = int(window.history["step"][-1]) if len(window.history["step"]) else 0
             lines.append(
                 f"{self.system.time} = {window.start:.4g} to {end:.4g}: {steps} steps, "
-                f"held-out residual {worst:.1e}"
+                f"held-out residual {worst:.1e}{window.causality and f', {window.causality}'}"
             )
         return "\n".join(lines)
+
+    def certified(self) -> str:
+        """How many windows have a certificate of causality."""
+        found = sum(window.causality.endswith(": certified") for window in self.done)
+        return f"certified in {found} of {self.count} windows"
 
     # -- checkpoints
 
@@ -315,6 +331,7 @@ class March:
                     "length": w.length,
                     "held_out": w.held_out,
                     "score": w.score,
+                    "causality": w.causality,
                     "history": {name: list(map(float, c)) for name, c in w.history.items()},
                 }
                 for w in self.done
@@ -335,7 +352,8 @@ class March:
             history = {name: np.array(column) for name, column in facts["history"].items()}
             part = stored.arrays[f"{index:03d}"]
             place = facts["start"], facts["length"]
-            self.done.append(Window(*place, part, history, facts["held_out"], facts["score"]))
+            found = facts["held_out"], facts["score"], facts.get("causality", "")
+            self.done.append(Window(*place, part, history, *found))
         return True
 
 

@@ -1,6 +1,7 @@
 """Objectives: residual norms, weights, scaling, sampling."""
 
 from pinnkit.objective.build import residual_objective as residual_objective
+from pinnkit.objective.causal import Causal as Causal
 from pinnkit.objective.causal import TimeSlabs as TimeSlabs
 from pinnkit.objective.causal import causal_weights as causal_weights
 from pinnkit.objective.causal import slab_means as slab_means

@@ -15,11 +15,12 @@ from jax import Array
 from pinnkit.derivatives.channels import Table, mapped, summed
 from pinnkit.nn.head import head
 from pinnkit.objective.blocks import Block, IntegralBlock, Places
-from pinnkit.objective.causal import TimeSlabs
+from pinnkit.objective.causal import NOTES, Ladder, TimeSlabs
 from pinnkit.objective.grids import GridBlock
 from pinnkit.objective.kernel import mean_diagonals
 from pinnkit.objective.sampling import RAD, Sampling
 from pinnkit.objective.weighting import Fixed, Measure, Weighting, Weights
+from pinnkit.spec.condition import Kind
 from pinnkit.training.objective import Objective, Rows
 
 MAX_MEMORY = 2.0**30
@@ -41,14 +42,14 @@ class ResidualBatch(eqx.Module):
 
     `places` are `Places`, or `GridPlaces` for blocks on grids. `index` (N,) are those of each block
     of equations in its pool, `drawn` counts the draws up to this one, `weights` is the state of the
-    weighting, and `causal` (slabs,) are the causal weights if these are fixed.
+    weighting, and `causal` that of the causal weights, if there are any.
     """
 
     places: tuple[Any, ...]
     index: tuple[Array, ...]
     drawn: Array
     weights: Weights
-    causal: Array | None = None
+    causal: Ladder | None = None
 
 
 class ResidualObjective(Objective):
@@ -98,7 +99,9 @@ class ResidualObjective(Objective):
             )
         )
         weights = Weights(old.weights.groups, old.weights.updates, kept)
-        return ResidualBatch(places, tuple(found), old.drawn + 1, weights)
+        return ResidualBatch(
+            places, tuple(found), old.drawn + 1, weights, self._carried(old.causal)
+        )
 
     def _none(self) -> ResidualBatch:
         """What stands for the batch before the first."""
@@ -107,28 +110,62 @@ class ResidualObjective(Objective):
         weights = self.weighting.start(len(self.names), shapes)
         return ResidualBatch((), index, jnp.zeros((), jnp.int32), weights)
 
+    def _carried(self, old: Ladder | None) -> Ladder | None:
+        """The rung of an older batch, on which nothing is measured."""
+        begin = None if self.slabs is None else self.slabs.begin()
+        return begin if old is None or begin is None else replace(old, weights=begin.weights)
+
     def freeze(self, params: Trial, batch: ResidualBatch) -> ResidualBatch:
         batch = self._with_causal(params, batch)
         weights = self.weighting.measured(batch.weights, self._measure(params, batch))
         return replace(batch, weights=weights)
 
     def follow(self, params: Trial, batch: ResidualBatch, step: Array) -> ResidualBatch:
+        if self.slabs is not None:
+            batch = self._with_causal(params, batch, step % self.slabs.rule.every == 0)
         measure = self._measure(params, batch)
         return replace(batch, weights=self.weighting.followed(batch.weights, measure, step))
 
-    def _with_causal(self, params: Trial, batch: ResidualBatch) -> ResidualBatch:
-        """The batch with causal weights fixed at `params`."""
-        if self.slabs is None:
+    def notes(self, batch: ResidualBatch) -> dict[str, Array]:
+        if self.slabs is None or batch.causal is None:
+            return {}
+        found = jnp.min(batch.causal.weights), self.slabs.epsilon(batch.causal)
+        return dict(zip(NOTES, found, strict=True))
+
+    def _with_causal(
+        self, params: Trial, batch: ResidualBatch, check: bool | Array = True
+    ) -> ResidualBatch:
+        """The batch with causal weights as they are at `params`."""
+        if self.slabs is None or batch.causal is None:
             return batch
-        places = zip(self.equations, batch.places, strict=False)
-        found = [self._mapped(part, params, where) for part, where in places]
-        return replace(batch, causal=self._causal(found, batch))
+        state = self.slabs.measured(batch.causal, self.past(params, batch), check)
+        return replace(batch, causal=state)
+
+    def past(self, params: Trial, batch: ResidualBatch) -> Array:
+        """What each time slab waits for, (slabs,): its causal weight is exp(-epsilon past).
+
+        The sum over earlier slabs of the mean of all equations' squares, with `Causal.initial` that
+        of the weighted mean squares of soft initial conditions in addition.
+        """
+        assert self.slabs is not None
+        squares, times = [], []
+        for part, places in zip(self.equations, batch.places, strict=False):
+            squares.append(sum(r**2 for r in self._mapped(part, params, places).values()))
+            times.append(part.since(places, self.time))
+        past = self.slabs.past(jnp.concatenate(squares), jnp.concatenate(times))
+        return past + self._initial(params, batch) if self.slabs.rule.initial else past
+
+    def _initial(self, params: Trial, batch: ResidualBatch) -> Array:
+        """Sum of the weighted mean squares of soft initial conditions."""
+        factors, total = dict(zip(self.names, self._factors(batch), strict=True)), jnp.zeros(())
+        for part, places in zip(self.conditions, batch.places[len(self.equations) :], strict=True):
+            names = [r.name for r in part.residuals if r.kind is Kind.INITIAL]
+            values = self._mapped(part, params, places) if names else {}
+            total += sum(factors[name] * jnp.mean(values[name] ** 2) for name in names)
+        return total
 
     def _measure(self, params: Trial, batch: ResidualBatch) -> Measure:
         """Sizes of the residuals for the weighting; nothing is computed that is not asked for."""
-
-        def seen() -> ResidualBatch:
-            return self._with_causal(params, batch) if batch.causal is None else batch
 
         def residuals() -> tuple[Array, ...]:
             parts = zip(self.equations, batch.places, strict=False)
@@ -136,9 +173,9 @@ class ResidualObjective(Objective):
             return tuple(jnp.abs(jnp.stack(list(f.values()), axis=1)) for f in found)
 
         return Measure(
-            gradients=lambda weights: self._gradients(params, replace(seen(), weights=weights)),
+            gradients=lambda weights: self._gradients(params, replace(batch, weights=weights)),
             kernel=lambda weights, places: mean_diagonals(
-                self._rows(replace(seen(), weights=weights), jnp.ones(len(self.names))),
+                self._rows(replace(batch, weights=weights), jnp.ones(len(self.names))),
                 params,
                 places,
             ),
@@ -167,9 +204,6 @@ class ResidualObjective(Objective):
         return jnp.concatenate(found)
 
     def loss(self, params: Trial, batch: ResidualBatch) -> tuple[Array, dict[str, Array]]:
-        if batch.causal is None:
-            # these weights have no gradient, so that a pass of their own keeps the chunks apart
-            batch = self._with_causal(_held(params), batch)
         factors, tables = self._split(self._factors(batch)), self._tables(params, batch)
         weighted, squares = jnp.zeros(()), {}
         for index, part in enumerate(self._parts):
@@ -245,7 +279,7 @@ class ResidualObjective(Objective):
         zero = jnp.zeros_like(places.points[:, 0])
         share = zero + 1 / len(zero)
         if index < len(self.equations) and self.slabs is not None and batch.causal is not None:
-            slabs, causal = self.slabs, batch.causal
+            slabs, causal = self.slabs, batch.causal.weights
             when = self.equations[index].since(places, self.time)
             # the mean is linear in the squares, so that its gradient is each square's share
             share = jax.grad(lambda squares: slabs.mean(squares, when, causal))(zero)
@@ -274,7 +308,6 @@ class ResidualObjective(Objective):
 
     def rows(self, params: Trial, batch: ResidualBatch) -> tuple[Rows, ...]:
         """The residuals with weights that make the sum of their squares the loss."""
-        batch = self._with_causal(params, batch) if batch.causal is None else batch
         return self._rows(batch, self._factors(batch))
 
     def _rows(self, batch: ResidualBatch, factors: Array) -> tuple[Rows, ...]:
@@ -346,14 +379,6 @@ class ResidualObjective(Objective):
             found |= part.values(params.function, known)
         return {name: jnp.mean(r**2) for name, r in found.items()}
 
-    def _causal(self, found: list[dict[str, Array]], batch: ResidualBatch) -> Array:
-        """Causal weights (slabs,) from the sum of all equations' squares."""
-        assert self.slabs is not None
-        squares = [sum(r**2 for r in values.values()) for values in found]
-        pairs = zip(self.equations, batch.places, strict=False)
-        times = [part.since(places, self.time) for part, places in pairs]
-        return self.slabs.weights(jnp.concatenate(squares), jnp.concatenate(times))
-
     def _sizes(self, part: Equations, params: Trial, index: Array) -> Array:
         """Root of the sum of the squared residuals at places of the pool, (n,) -> (n,)."""
         assert isinstance(part, Block)
@@ -372,9 +397,3 @@ def _gradient_norm(function: Callable[..., Array], params: Trial, data: Any) -> 
     arrays, static = eqx.partition(params, eqx.is_inexact_array)
     slope = jax.grad(lambda a: function(eqx.combine(a, static), data))(arrays)
     return jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(slope)))
-
-
-def _held(params: Trial) -> Trial:
-    """The parameters as constants of differentiation."""
-    arrays, static = eqx.partition(params, eqx.is_inexact_array)
-    return eqx.combine(jax.lax.stop_gradient(arrays), static)

@@ -33,9 +33,9 @@ class FitResult:
     """Outcome of `fit`.
 
     `params`: the best by `Objective.score` on the fixed validation batch, finite always.
-    `history`: arrays of equal length: "step", "wall_s", "stage", "loss", "validation" and one mean
-    square per residual. `status`: why it ended, in words; `finished`: whether by itself.
-    `state`: state of the last stage.
+    `history`: arrays of equal length: "step", "wall_s", "stage", "loss", "validation", one mean
+    square per residual, and `Objective.notes`. `status`: why it ended, in words; `finished`:
+    whether by itself. `state`: state of the last stage.
     """
 
     params: Params
@@ -208,7 +208,8 @@ class _Fit:
             self.objective, state.x, self.held, self.best, self.score
         )
         squares = {name: float(value) for name, value in state.squares.items()}
-        losses = {"loss": float(state.loss), "validation": float(value)} | squares
+        notes = {n: float(v) for n, v in self.objective.notes(self.carry.batch).items()}
+        losses = {"loss": float(state.loss), "validation": float(value)} | squares | notes
         offset = sum(stage.steps for stage in self.stages[: self.index])
         place = {"step": offset + step, "wall_s": self.elapsed(), "stage": self.index}
         self.rows.append(place | losses)

@@ -99,6 +99,11 @@ class Objective(eqx.Module):
         del params, step
         return batch
 
+    def notes(self, batch: Batch) -> dict[str, Array]:
+        """What else a record of the history holds: scalars of the batch, by name."""
+        del batch
+        return {}
+
     def validation(self, key: Array, params: Params) -> Batch:
         """The fixed batch on which the best parameters are chosen; by default a first sample."""
         return self.sample(key, params, jnp.zeros((), int))

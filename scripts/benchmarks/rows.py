@@ -246,11 +246,11 @@ NETWORKS = Section(
 )
 
 PILOT = pk.PINN(network=pk.nn.MLP(30, 3, frequency=0), points=2500, stages=(pk.SSBFGS(steps=1000),))
-CAUSAL_PILOT = dataclasses.replace(PILOT, causality=1.0)
+CAUSAL_PILOT = dataclasses.replace(PILOT, causality=pk.Causal(epsilons=(1.0,)))
 CAUSAL = Section(
     "Causal weights",
     "`PINN(network=MLP(30, 3, frequency=0), points=2500, stages=(SSBFGS(steps=1000),))`, and the "
-    "same with `causality=1.0`.",
+    "same with `causality=Causal(epsilons=(1.0,))`.",
     tuple(
         Row("burgers", method, COLE_HOPF, remark=remark, key=key)
         for key in range(5)
@@ -258,6 +258,26 @@ CAUSAL = Section(
             (CAUSAL_PILOT, "1000 steps, causal weights"),
             (PILOT, "1000 steps, none"),
         )
+    ),
+)
+
+LORENZ = pk.PINN(
+    network=pk.nn.MLP(40, 3),
+    stages=(pk.Adam(steps=12000, learning_rate=5e-3, decay_steps=600),),
+    points=256,
+    sampling=pk.sampling.Even(),
+    windows=1,
+)
+CAUSAL_LORENZ = dataclasses.replace(LORENZ, causality=pk.Causal(epsilons=(1e3,)))
+ADAM = Section(
+    "Causality on Lorenz",
+    "To t = 1.5 in one window: `PINN(network=MLP(40, 3), stages=(Adam(steps=12000, "
+    "learning_rate=5e-3, decay_steps=600),), points=256, sampling=Even(), windows=1)`, and the "
+    "same with `causality=Causal(epsilons=(1e3,))`.",
+    tuple(
+        Row("lorenz", method, LINES, parameters=(("end", 1.5),), remark=remark, key=key)
+        for key in range(3)
+        for method, remark in ((CAUSAL_LORENZ, "causal weights"), (LORENZ, "none"))
     ),
 )
 
@@ -280,5 +300,6 @@ SECTIONS = (
     FILES,
     NETWORKS,
     CAUSAL,
+    ADAM,
     FAILURES,
 )

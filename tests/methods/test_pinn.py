@@ -9,11 +9,12 @@ from sympy import Eq, pi, sin
 
 from pinnkit.ansatz import build_ansatz, enforce
 from pinnkit.compile import compile_problem
-from pinnkit.errors import MethodError
+from pinnkit.errors import MethodError, OptionError
 from pinnkit.geometry import Box
 from pinnkit.methods.base import Run
 from pinnkit.methods.pinn import PINN, default_network, default_sampling, recommended_stages
 from pinnkit.nn import MLP, Factorized, Fourier, PirateNet, Separable
+from pinnkit.objective import Causal
 from pinnkit.objective.sampling import R3, RAD, Grid
 from pinnkit.objective.weighting import NTK, Attention, Fixed
 from pinnkit.spec.condition import Dirichlet, Equation, Initial, Robin
@@ -97,8 +98,26 @@ def test_resumed_run_equals_an_uninterrupted_one(solved, tmp_path):
 
 
 def test_causal_weights_train_too():
-    solution = small(steps=50, causality=1.0).run(diffusion(), Run(jax.random.key(0)))
-    assert solution.history["diffusion"][-1] < 0.5 * solution.history["diffusion"][0]
+    method = small(steps=50, causality=Causal(epsilons=(1e-3, 1.0), slabs=8))
+    reports = []
+    solution = method.run(diffusion(), Run(jax.random.key(0), report=reports.append))
+    history = solution.history
+    assert history["diffusion"][-1] < 0.5 * history["diffusion"][0]
+    # one check, at the start, when the first rung is done
+    assert set(history["epsilon"]) == {1.0} and np.all(np.diff(history["causal weight"]) == 0)
+    assert reports[-1].losses["causal weight"] == history["causal weight"][-1] < 1
+    assert solution.stats["causality"].startswith("min w = 0.99")
+    assert solution.stats["causality"].endswith("at epsilon = 1: certified")
+
+
+def test_causality_is_refused_where_it_means_nothing():
+    v = field("v", x)
+    conditions = [Equation(v.diff(x, 2) + 1), Dirichlet(v, 0)]
+    system = compile_problem(Problem("string", Box(x=(0, 1)), conditions))
+    with pytest.raises(MethodError, match="causality=.*'string': no equation has a time"):
+        PINN(causality=Causal()).run(system, Run(jax.random.key(0)))
+    with pytest.raises(OptionError, match=r"causality=1.0.*Give Causal\(epsilons="):
+        PINN(causality=1.0)
 
 
 def test_soft_conditions_are_learnt():

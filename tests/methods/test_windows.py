@@ -18,8 +18,9 @@ from pinnkit.methods import windows as module
 from pinnkit.methods.base import Run
 from pinnkit.methods.windows import March, Recipe, Window
 from pinnkit.nn import MLP
+from pinnkit.objective import Trial
 from pinnkit.objective.blocks import Places
-from pinnkit.objective.sampling import RAD
+from pinnkit.objective.sampling import RAD, Even
 
 pytestmark = pytest.mark.usefixtures("x64")
 t, x = pk.coordinates("t x")
@@ -71,10 +72,10 @@ KINK = pk.Problem(
 PROBLEMS = {problem.name: problem for problem in (HEAT, WAVE, MIXED, KINK)}
 
 
-def marched(problem, lengths, key=0, run=None):
+def marched(problem, lengths, key=0, run=None, **options):
     """A march whose windows are finished with random weights."""
     system = compile_problem(problem)
-    pinn = pk.PINN(network=SMALL, points=200)
+    pinn = pk.PINN(network=SMALL, points=200, **options)
     keys = jax.random.split(jax.random.key(key), 3)
     recipe = Recipe(
         SMALL,
@@ -144,6 +145,27 @@ def test_tables_of_earlier_parts_give_the_residuals_of_the_whole_function(name):
             np.testing.assert_allclose(values, want[residual], rtol=1e-9, atol=1e-9)
 
 
+def test_slabs_are_those_of_the_window():
+    """Weights of the second window, against NumPy by the times of its own places."""
+    rule = pk.Causal(epsilons=(0.7,), slabs=5, initial=True)
+    march = marched(HEAT, (0.5,), causality=rule)
+    march.length = 0.25
+    objective = dataclasses.replace(march._objective(False), sampling=Even())
+    trial = Trial(march._part(False), {})
+    batch = objective.sample(march.build, trial, jnp.zeros((), int))
+    quick = {"xla_backend_optimization_level": 0}
+    batch = jax.jit(lambda: objective.freeze(trial, batch), compiler_options=quick)()
+    (block,), places = objective.equations, batch.places[0]
+    square = np.asarray(block.values(trial.function, march.system.parameters, places)["heat"]) ** 2
+    time = np.asarray(places.points)[:, 0]
+    assert time.min() >= 1 and time.max() <= 1.25 and np.ptp(time) > 0.2
+    slab = np.minimum(((time - 1.0) / 0.25 * 5).astype(int), 4)
+    means = [square[slab == i].mean() for i in range(5)]
+    expected = np.exp(-0.7 * np.concatenate([[0], np.cumsum(means)[:-1]]))
+    np.testing.assert_allclose(batch.causal.weights, expected, rtol=1e-10)
+    assert batch.causal.rung == 0 and expected[-1] < 0.99
+
+
 TRAVELLING = pk.Problem(
     "travelling",
     pk.Box(t=(0, 1), x=(0, 2 * pi), time="t"),
@@ -187,6 +209,32 @@ def test_a_march_resumed_in_its_second_window_is_the_same(tmp_path):
     for other in (resumed, again):
         assert np.array_equal(whole(**places)["u"], other(**places)["u"])
     assert np.array_equal(whole.history["loss"], resumed.history["loss"])
+
+
+@pytest.mark.accuracy
+def test_every_window_climbs_the_ladder_anew_and_a_march_resumes_on_its_rung(tmp_path):
+    rule = pk.Causal(epsilons=(1e-3, 0.1, 10.0), slabs=8, every=5)
+    stages = (pk.Adam(steps=40), pk.SSBFGS(steps=60, resample_every=20, refreeze_every=10))
+    method, path = small(windows=2, stages=stages, causality=rule), tmp_path / "run.h5"
+    whole = pk.solve(TRAVELLING, method)
+    epsilon, window = whole.history["epsilon"], whole.history["window"]
+    for number in (1, 2):
+        own = epsilon[window == number]
+        assert own[0] < own[-1] and np.all(np.diff(own) >= 0)
+    lines = whole.stats["windows"].splitlines()
+    assert all("min w = 0." in line and "at epsilon = " in line for line in lines)
+    certified = sum(line.endswith(": certified") for line in lines)
+    assert whole.stats["causality"] == f"certified in {certified} of 2 windows"
+
+    def stop(progress):
+        if "window 2" in progress.stage and progress.step >= 25:
+            raise KeyboardInterrupt
+
+    assert pk.solve(TRAVELLING, method, checkpoint=path, report=stop).status.interrupted
+    resumed = pk.solve(TRAVELLING, method, checkpoint=path)
+    for name in ("loss", "causal weight", "epsilon"):
+        assert np.array_equal(whole.history[name], resumed.history[name])
+    assert resumed.stats["windows"] == whole.stats["windows"]
 
 
 @pytest.mark.accuracy

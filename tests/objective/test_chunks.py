@@ -12,7 +12,7 @@ import pinnkit
 from pinnkit.ansatz import build_ansatz, enforce
 from pinnkit.compile import compile_problem
 from pinnkit.nn import MLP
-from pinnkit.objective import TimeSlabs, Trial, residual_objective
+from pinnkit.objective import Causal, TimeSlabs, Trial, residual_objective
 
 pytestmark = pytest.mark.usefixtures("x64")
 PROBLEMS = Path(__file__).parent.parent.parent / "problems"
@@ -22,7 +22,7 @@ KEY = jax.random.key(0)
 def burgers():
     system = compile_problem(pinnkit.load(PROBLEMS / "burgers.py"))
     ansatz = build_ansatz(enforce(system), MLP(6, 2), key=KEY)
-    slabs = TimeSlabs(0.0, 1.0, 4, 1.0)
+    slabs = TimeSlabs(0.0, 1.0, Causal((1.0,), 4))
     loss = residual_objective(system, system.conditions, points=101, slabs=slabs)
     return loss, Trial(ansatz, {})
 

@@ -18,7 +18,7 @@ from pinnkit.derivatives.channels import propagate
 from pinnkit.derivatives.separable import contracted, factor_tables
 from pinnkit.errors import OptionError
 from pinnkit.nn import MLP, Separable
-from pinnkit.objective import TimeSlabs, Trial, residual_objective
+from pinnkit.objective import Causal, TimeSlabs, Trial, residual_objective
 from pinnkit.objective.grids import GridPlaces
 from pinnkit.objective.sampling import Even, Grid
 from pinnkit.objective.weighting import NTK, Attention
@@ -119,7 +119,11 @@ def test_residuals_are_those_of_the_places_one_by_one(name):
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"slabs": TimeSlabs(0.0, 1.0, 4, 1.0)}, {"weighting": Attention(groups=NTK(places=9))}],
+    [
+        {},
+        {"slabs": TimeSlabs(0.0, 1.0, Causal((1.0,), 4))},
+        {"weighting": Attention(groups=NTK(places=9))},
+    ],
     ids=["plain", "causal", "attention"],
 )
 def test_loss_and_gradient_are_those_of_the_places_one_by_one(options):

@@ -10,7 +10,7 @@ from sympy import Eq, exp, pi, sin
 from pinnkit.compile import compile_problem
 from pinnkit.geometry import Box
 from pinnkit.nn import MLP
-from pinnkit.objective import TimeSlabs, Trial, residual_adaptive, residual_objective
+from pinnkit.objective import Causal, TimeSlabs, Trial, residual_adaptive, residual_objective
 from pinnkit.objective.sampling import RAD
 from pinnkit.objective.scaling import residual_scale
 from pinnkit.objective.weighting import Fixed
@@ -120,13 +120,37 @@ def test_batches_have_fixed_shapes_and_depend_on_the_key_alone():
     assert (0.0,) in faces and (1.0,) in faces
 
 
+def waves(z):
+    return jnp.cos(3 * z[1:] + z[0])
+
+
 def test_causal_weights_frozen_or_live_agree_at_the_same_parameters():
-    loss = objective(heat(), slabs=TimeSlabs(0.0, 0.5, 8, 2.0))
-    trial = Trial(lambda z: jnp.cos(3 * z[1:] + z[0]), {})
+    loss = objective(heat(), slabs=TimeSlabs(0.0, 0.5, Causal((2.0,), 8)))
+    trial = Trial(waves, {})
     batch = loss.sample(KEY, trial, 0)
-    live, frozen = loss.loss(trial, batch)[0], loss.loss(trial, loss.freeze(trial, batch))[0]
+    live = loss.follow(trial, batch, jnp.asarray(7))
+    live, frozen = (loss.loss(trial, b)[0] for b in (live, loss.freeze(trial, batch)))
     np.testing.assert_allclose(live, frozen, rtol=1e-14)
     assert live < loss.score(trial, batch)
+
+
+def test_soft_initial_conditions_in_the_exponent():
+    """w_i = exp(-epsilon (sum_{k<i} L_k + w_ic L_ic)), in NumPy from the points and residuals."""
+    trial, system = Trial(waves, {}), heat()
+    rule = Causal((0.3,), 8, initial=True)
+    loss = objective(system, slabs=TimeSlabs(0.0, 0.5, rule), weighting=Fixed(7.0))
+    batch = loss.freeze(trial, loss.sample(KEY, trial, 0))
+    (part,), places = loss.equations, batch.places[0]
+    square = np.asarray(part.values(waves, system.parameters, places)["heat"]) ** 2
+    slab = (np.asarray(places.points)[:, 0] / 0.5 * 8).astype(int)
+    means = [square[slab == i].mean() for i in range(8)]
+    start = loss.means(trial, batch)["start"]
+    expected = np.exp(-0.3 * (np.concatenate([[0], np.cumsum(means)[:-1]]) + 7.0 * start))
+    np.testing.assert_allclose(batch.causal.weights, expected, rtol=1e-12)
+    assert batch.causal.weights[0] < 1
+    notes = loss.notes(batch)
+    np.testing.assert_allclose(notes["causal weight"], expected.min(), rtol=1e-12)
+    assert notes["epsilon"] == 0.3 and loss.notes(loss.validation(KEY, trial)) == {}
 
 
 def test_adaptive_draw_has_the_density_and_no_repetition():

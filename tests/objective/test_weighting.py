@@ -14,7 +14,7 @@ from pinnkit.compile import compile_problem
 from pinnkit.errors import OptionError
 from pinnkit.geometry import Box
 from pinnkit.nn import MLP
-from pinnkit.objective import TimeSlabs, Trial, residual_objective
+from pinnkit.objective import Causal, TimeSlabs, Trial, residual_objective
 from pinnkit.objective.sampling import R3, RAD, RARD
 from pinnkit.objective.weighting import NTK, Attention, Fixed, GradientNorm
 from pinnkit.spec.condition import Equation, Initial, Integral
@@ -28,7 +28,7 @@ t, x = coordinates("t x")
 u, v = field("u", t, x), field("v", t, x)
 KEY = jax.random.key(0)
 QUICK = {"xla_backend_optimization_level": 0}
-SLABS = TimeSlabs(0.0, 0.5, 4, 2.0)
+SLABS = TimeSlabs(0.0, 0.5, Causal((2.0,), 4))
 RULES = [
     (Fixed(3.0), None),
     (GradientNorm(), SLABS),
@@ -244,7 +244,8 @@ def test_fits_resume_exactly_with_one_compilation(
     single, sampling, weighting, monkeypatch, tmp_path
 ):
     """Interrupted in a first-order stage and then in one with a line search."""
-    slabs = SLABS if isinstance(sampling, R3) else None
+    ladder = Causal((1e-3, 1e-2, 0.1, 1.0, 10.0), slabs=4, most=3, every=2)
+    slabs = TimeSlabs(0.0, 0.5, ladder) if isinstance(sampling, R3) else None
     objective = loss_of(single, sampling=sampling, weighting=weighting, slabs=slabs)
     trial = network(0, fields=1)
     stages = (
@@ -274,6 +275,10 @@ def test_fits_resume_exactly_with_one_compilation(
     assert batch.drawn == 4 + 3
     if batch.weights.updates is not None:
         assert batch.weights.updates == 3 + 6
+    if slabs is not None:
+        climbed = whole.history["epsilon"]
+        assert climbed[0] < climbed[3] <= climbed[4] and batch.causal.rung > 1
+        np.testing.assert_allclose(whole.history["causal weight"][-1], batch.causal.weights[-1])
     path = tmp_path / "run.h5"
     for looks in (2, 3):
         part = run(checkpoint=path, interrupted=after(looks))

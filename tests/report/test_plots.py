@@ -151,6 +151,16 @@ def test_history(heat, tmp_path):
     trained = Stand(heat.domain, heat.formulas, history=history)
     drawn = plot_history(trained, tmp_path / "h.png", against="wall_s")
     assert drawn.axes[0].get_yscale() == "log" and is_png(tmp_path / "h.png")
+    assert len(drawn.axes) == 1
+    history |= {"causal weight": 0.9**steps, "epsilon": np.array([0.1, 0.1, 1, 1, 10])}
+    causal = plot_history(Stand(heat.domain, heat.formulas, history=history), tmp_path / "c.png")
+    above, below = causal.axes
+    assert len(above.lines) == 1 and [text.get_text() for text in below.texts] == [
+        "epsilon = 0.1",
+        "1",
+        "10",
+    ]
+    assert is_png(tmp_path / "c.png")
     with pytest.raises(OptionError, match="recorded no history"):
         plot_history(heat)
     with pytest.raises(OptionError, match="against='epoch'"):

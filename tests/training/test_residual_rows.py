@@ -11,7 +11,7 @@ from sympy import Eq, exp, pi, sin
 from pinnkit.compile import compile_problem
 from pinnkit.geometry import Box
 from pinnkit.nn import MLP
-from pinnkit.objective import TimeSlabs, Trial, residual_objective
+from pinnkit.objective import Causal, TimeSlabs, Trial, residual_objective
 from pinnkit.spec.condition import Dirichlet, Equation, Initial, Integral, Neumann
 from pinnkit.spec.problem import Problem
 from pinnkit.spec.symbols import coordinates, field
@@ -34,7 +34,9 @@ def heat():
     return compile_problem(Problem(name="heat", domain=box, conditions=conditions))
 
 
-@pytest.mark.parametrize("slabs", [None, TimeSlabs(0.0, 0.5, 4, 2.0)], ids=["plain", "causal"])
+@pytest.mark.parametrize(
+    "slabs", [None, TimeSlabs(0.0, 0.5, Causal((2.0,), 4))], ids=["plain", "causal"]
+)
 def test_squares_sum_to_the_loss(slabs):
     system = heat()
     objective = residual_objective(system, system.conditions, points=64, slabs=slabs)
