@@ -53,8 +53,8 @@ class Causal:
     def __post_init__(self) -> None:
         rungs = self.epsilons if isinstance(self.epsilons, tuple) else ()
         rising = all(a < b for a, b in zip((0, *rungs), rungs, strict=False))
-        self._require(bool(rungs) and rising and math.isfinite(rungs[-1]), "a tuple of positive, "
-                      "increasing epsilons, such as (0.01, 0.1, 1.0)")  # fmt: skip
+        sound = bool(rungs) and rising and math.isfinite(rungs[-1])
+        self._require(sound, "a tuple of positive, increasing epsilons, such as (0.01, 0.1, 1.0)")
         self._require(0 < self.certificate < 1, "a certificate between 0 and 1, such as 0.99")
         for name in ("slabs", "every") if self.most is None else ("slabs", "every", "most"):
             count = getattr(self, name)
