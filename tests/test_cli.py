@@ -21,6 +21,7 @@ from pinnkit.errors import MethodError, OptionError
 from pinnkit.methods.base import Run
 from pinnkit.methods.exact import Exact
 from pinnkit.methods.lines import Lines
+from pinnkit.nn import MLP
 from pinnkit.reference import read, write_grid
 from pinnkit.solution import Solution, Status
 
@@ -204,7 +205,7 @@ def test_ctrl_c_before_a_first_result(heat, monkeypatch):
 def test_resume_tells_where(heat, tmp_path, monkeypatch):
     """A network interrupted at its second look goes on from the step where it stopped."""
     problem, out = load(heat), tmp_path / "a.h5"
-    method = PINN(stages=(SSBFGS(steps=40),), points=200)
+    method = PINN(network=MLP(6, 1), stages=(SSBFGS(steps=40),), points=200)
     monkeypatch.setattr(sys.modules["pinnkit.cli.commands"], "_method", lambda *_: method)
     looks = iter(range(100))
     stop = Run(jax.random.key(0), interrupted=lambda: next(looks) > 1)
@@ -218,7 +219,7 @@ def test_resume_tells_where(heat, tmp_path, monkeypatch):
 
 
 def test_resuming_another_run_is_refused_before_it_is_announced(heat, tmp_path, monkeypatch):
-    out, method = tmp_path / "a.h5", PINN(stages=(SSBFGS(steps=2),), points=100)
+    out, method = tmp_path / "a.h5", PINN(network=MLP(6, 1), stages=(SSBFGS(steps=2),), points=100)
     monkeypatch.setattr(sys.modules["pinnkit.cli.commands"], "_method", lambda *_: method)
     command = ("solve", heat, "--method", "pinn", "--out", out, "--budget", "90s")
     assert run(*command, "-q", code=1).stdout.startswith("heat by PINN")
@@ -227,7 +228,11 @@ def test_resuming_another_run_is_refused_before_it_is_announced(heat, tmp_path, 
 
 
 def test_progress_of_a_resumed_run_counts_from_its_start(heat, tmp_path):
-    method, path, heard = PINN(stages=(SSBFGS(steps=50),), points=100), tmp_path / "c.h5", []
+    method, path, heard = (
+        PINN(network=MLP(6, 1), stages=(SSBFGS(steps=50),), points=100),
+        tmp_path / "c.h5",
+        [],
+    )
     looks = iter(range(100))
     stop = Run(jax.random.key(0), interrupted=lambda: next(looks) > 0, checkpoint=path)
     go_on = dataclasses.replace(stop, interrupted=lambda: False, report=heard.append)

@@ -91,6 +91,7 @@ def test_what_is_no_method_is_refused_with_what_is():
         Case(problem, 3)
 
 
+@pytest.mark.accuracy
 def test_equal_keys_give_equal_solutions():
     problem = pk.load(PROBLEMS / "heat1d.py")
     method = pk.PINN(pk.nn.MLP(8, 2), stages=(pk.SSBFGS(steps=20),), points=200)

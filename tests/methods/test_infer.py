@@ -44,6 +44,7 @@ def responses(count, x):
     return np.stack([np.sin(i * np.pi * x) for i in range(1, count + 1)], axis=1) / np.pi**2
 
 
+@pytest.mark.accuracy
 def test_diffusion_and_rate_from_noisy_points():
     """Data by the method of lines, which shares nothing with the experts."""
     problem = pk.load(ROOT / "problems" / "reaction_diffusion.py")

@@ -154,6 +154,7 @@ def test_the_solution_takes_input_functions(tmp_path):
     assert np.array_equal(again(a=state, t=ts, x=xs)["u"], found)
 
 
+@pytest.mark.accuracy
 def test_an_ordinary_problem_is_learned_around_what_it_declares():
     u = field("u", t, x)
     conditions = (
@@ -170,6 +171,7 @@ def test_an_ordinary_problem_is_learned_around_what_it_declares():
     assert solution.error_estimate["u"] < 0.1
 
 
+@pytest.mark.accuracy
 def test_equal_keys_give_equal_networks():
     method = Operator(SMALL, samples=20, resolution=8, steps=20)
     first, second = (run(darcy(), method, key=1) for _ in range(2))

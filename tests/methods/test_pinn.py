@@ -85,6 +85,7 @@ def test_account_of_the_run(solved):
     assert reports[-1].stage == "SSBFGS" and reports[-1].of == 120
 
 
+@pytest.mark.accuracy
 def test_resumed_run_equals_an_uninterrupted_one(solved, tmp_path):
     whole, _ = solved
     looks = iter(range(100))
@@ -97,6 +98,7 @@ def test_resumed_run_equals_an_uninterrupted_one(solved, tmp_path):
     np.testing.assert_array_equal(again(t=s, x=s)["u"], whole(t=s, x=s)["u"])
 
 
+@pytest.mark.accuracy
 def test_causal_weights_train_too():
     method = small(steps=50, causality=Causal(epsilons=(1e-3, 1.0), slabs=8))
     reports = []
@@ -120,6 +122,7 @@ def test_causality_is_refused_where_it_means_nothing():
         PINN(causality=1.0)
 
 
+@pytest.mark.accuracy
 def test_soft_conditions_are_learnt():
     v = field("v", x)
     problem = Problem(

@@ -70,6 +70,7 @@ def test_v_cycle_is_linear(key):
     assert jnp.allclose(cycle(2 * x - 3 * y), 2 * cycle(x) - 3 * cycle(y), atol=1e-5)
 
 
+@pytest.mark.accuracy
 def test_linear_v_cycle_learns_the_poisson_solver(key):
     """f -> u with -u'' = f, u = 0 at the ends: one layer without activation, 15 nodes."""
     n = 15

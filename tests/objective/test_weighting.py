@@ -235,6 +235,7 @@ def after(looks):
     return lambda: next(left) >= looks
 
 
+@pytest.mark.accuracy
 @pytest.mark.parametrize(
     "sampling, weighting",
     [(R3(), Attention()), (RARD(share=0.2), NTK(places=4, every=4))],
