@@ -16,6 +16,11 @@ from pinnkit.geometry import MeshDomain as MeshDomain
 from pinnkit.geometry import Polygon as Polygon
 from pinnkit.methods.differentiable import differentiable as differentiable
 from pinnkit.methods.eigen import Eigen as Eigen
+from pinnkit.methods.evolving import Evolving as Evolving
+from pinnkit.methods.evolving import ImplicitEuler as ImplicitEuler
+from pinnkit.methods.evolving import ImplicitMidpoint as ImplicitMidpoint
+from pinnkit.methods.evolving import ImplicitRungeKutta as ImplicitRungeKutta
+from pinnkit.methods.evolving import Projected as Projected
 from pinnkit.methods.exact import Exact as Exact
 from pinnkit.methods.infer import infer as infer
 from pinnkit.methods.least_squares import LeastSquares as LeastSquares

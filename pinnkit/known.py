@@ -22,6 +22,7 @@ from pinnkit.geometry import (
     Product,
     Union,
 )
+from pinnkit.methods.evolving.field import EvolvingField
 from pinnkit.methods.gridfield import ClosedForm, GridField
 from pinnkit.methods.rungs import Experts
 from pinnkit.methods.surrogate import GridMap, OperatorField, PointMap
@@ -61,6 +62,7 @@ NETWORKS = (
     FactorizedNetwork,
 )
 ANSATZ = (Pointwise, Ansatz, AxisGate, Constraint, Lift, Windows, AxisFeatures, Embedding)
+EVOLVING = (EvolvingField,)
 EXPERTS = (
     Experts,
     Mixture,
@@ -98,6 +100,7 @@ KNOWN: tuple[type, ...] = (
     *LAWS,
     *ANSATZ,
     *NETWORKS,
+    *EVOLVING,
     *EXPERTS,
     *GRIDS,
     *OPERATORS,

@@ -23,10 +23,14 @@ class Ends(enum.StrEnum):
     FLAT_LOW = "flat-low"
     FLAT_HIGH = "flat-high"
     FLAT_BOTH = "flat-both"
+    UNSEEN = "unseen"
 
 
 class AxisFeatures(eqx.Module):
-    """Features of one axis [low, high]; `harmonics` counts cos/sin pairs on a periodic axis."""
+    """Features of one axis [low, high]; `harmonics` counts cos/sin pairs on a periodic axis.
+
+    An axis whose ends are `UNSEEN` has none.
+    """
 
     low: float = eqx.field(static=True)
     high: float = eqx.field(static=True)
@@ -37,6 +41,8 @@ class AxisFeatures(eqx.Module):
     def size(self) -> int:
         if self.ends == Ends.PERIODIC:
             return 2 * self.harmonics
+        if self.ends == Ends.UNSEEN:
+            return 0
         return 1 if self.ends == Ends.FREE else 2
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -65,4 +71,4 @@ class Embedding(eqx.Module):
         return sum(axis.size for axis in self.axes)
 
     def __call__(self, z: jax.Array) -> jax.Array:
-        return jnp.concatenate([axis(z[i]) for i, axis in enumerate(self.axes)])
+        return jnp.concatenate([axis(z[i]) for i, axis in enumerate(self.axes) if axis.size])

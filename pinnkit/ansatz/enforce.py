@@ -96,16 +96,24 @@ def enforce(system: System) -> Enforcement:
 
 
 def build_ansatz(
-    enforcement: Enforcement, architecture: Architecture, *, harmonics: int = 1, key: jax.Array
+    enforcement: Enforcement,
+    architecture: Architecture,
+    *,
+    harmonics: int = 1,
+    unseen: tuple[str, ...] = (),
+    key: jax.Array,
 ) -> Ansatz:
-    """Network, embedding, gates and lifts for an enforcement; the network sees O(1) inputs."""
+    """Network, embedding, gates and lifts for an enforcement; the network sees O(1) inputs.
+
+    It does not see the axes `unseen`, on which the lifts may still depend.
+    """
     system = enforcement.system
+    ends = {a: Ends.UNSEEN if a in unseen else _ends(enforcement, a) for a in system.axes}
     features = tuple(
-        AxisFeatures(*system.domain.bounds[axis], _ends(enforcement, axis), harmonics)
-        for axis in system.axes
+        AxisFeatures(*system.domain.bounds[axis], ends[axis], harmonics) for axis in system.axes
     )
     embedding = Embedding(features)
-    groups = tuple(axis.size for axis in features)
+    groups = tuple(axis.size for axis in features if axis.size)
     network = built(architecture, embedding.size, len(system.fields), key=key, groups=groups)
     scales = {function_name(u): float(s) for u, s in system.problem.scales.items()}
     constraints = tuple(

@@ -42,6 +42,7 @@ FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 METHODS = {
     "pinn": ("pinn", "PINN"),
     "experts": ("least_squares", "LeastSquares"),
+    "evolving": ("evolving", "Evolving"),
     "operator": ("operator", "Operator"),
     "eigen": ("eigen", "Eigen"),
     "lines": ("lines", "Lines"),

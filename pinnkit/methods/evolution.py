@@ -53,3 +53,14 @@ def initial_values(system: System, field: str, j: int, z: Mapping[str, Array]) -
     like = next(iter(z.values()))
     at = {**z, system.time or "": jnp.full(jnp.shape(like), start)}
     return residual.data(at, system.parameters)
+
+
+def unsolvable(system: System) -> str:
+    """Why a system has no rates, in words."""
+    static = [f for f, n in system.traits.time_order.items() if n == 0]
+    if static:
+        return (
+            f"{', '.join(static)} has no time derivative, an algebraic constraint such as "
+            "incompressibility"
+        )
+    return "its equations cannot be solved for the highest time derivatives"

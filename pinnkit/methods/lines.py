@@ -23,6 +23,7 @@ from pinnkit.methods.evolution import (
     initial_conditions,
     initial_values,
     space_axes,
+    unsolvable,
 )
 from pinnkit.methods.faces import FaceRow, common_refusal, face_rows
 from pinnkit.methods.gridfield import GridField
@@ -99,7 +100,7 @@ class Lines(Method):
         if system.traits.steady:
             return "it has no time evolution (try Steady)"
         if system.evolution is None:
-            return _implicit(system)
+            return unsolvable(system)
         if any(r.kind is Kind.INTEGRAL for r in system.residuals):
             return "it has an integral condition, which no state between the steps need fulfil"
         given = initial_conditions(system)
@@ -148,16 +149,6 @@ class Lines(Method):
             error_estimate=errors[-1] if errors else None,
             precision=run.precision,
         )
-
-
-def _implicit(system: System) -> str:
-    static = [f for f, n in system.traits.time_order.items() if n == 0]
-    if static:
-        return (
-            f"{', '.join(static)} has no time derivative, an algebraic constraint such as "
-            "incompressibility"
-        )
-    return "its equations cannot be solved for the highest time derivatives"
 
 
 def _solver(system: System, rows: tuple[FaceRow, ...], modal: bool) -> Callable[[Level], Result]:

@@ -281,6 +281,36 @@ ADAM = Section(
     ),
 )
 
+PULSE_NET, STEP = pk.nn.MLP(20, 2), 0.05
+EVOLVING = Section(
+    "Evolving",
+    "Networks in space whose weights are carried through time; relative L2 error over space and "
+    "time.",
+    (
+        Row("advection_pulse", pk.Evolving(PULSE_NET, pk.ImplicitRungeKutta(STEP)), EXACT),
+        Row(
+            "advection_pulse",
+            pk.Evolving(PULSE_NET, pk.ImplicitMidpoint(STEP)),
+            EXACT,
+            remark="midpoint rule",
+        ),
+        Row(
+            "burgers",
+            pk.Evolving(pk.nn.MLP(12, 2), pk.ImplicitRungeKutta(0.02)),
+            COLE_HOPF,
+            parameters=(("nu", 0.05),),
+        ),
+        Row(
+            "burgers",
+            pk.Evolving(pk.nn.MLP(12, 2), pk.Projected(0.05)),
+            COLE_HOPF,
+            parameters=(("nu", 0.05),),
+            remark="projected rates",
+        ),
+        Row("heat2d", pk.Evolving(pk.nn.MLP(12, 2), pk.ImplicitMidpoint(0.05)), EXACT),
+    ),
+)
+
 FAILURES = Section(
     "What failed",
     "Runs whose own status says that their result should not be used, in its words.",
@@ -301,5 +331,6 @@ SECTIONS = (
     NETWORKS,
     CAUSAL,
     ADAM,
+    EVOLVING,
     FAILURES,
 )
