@@ -19,7 +19,7 @@ problem = Problem(
     name="advection_pulse",
     domain=Box(t=(0, 12), x=(-2, 2), time="t"),
     conditions=[
-        Equation(Eq(u.diff(t) + c * u.diff(x), 0), name="transport"),
+        Equation(Eq(u.diff(t) + c * u.diff(x), 0), name="advection"),
         Initial(u, pulse.subs(t, 0)),
         Dirichlet(u, pulse, on="x-"),
     ],

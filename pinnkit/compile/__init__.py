@@ -1,6 +1,8 @@
 """Problem -> System: residual functions of term values, derivative plans, traits."""
 
 from pinnkit.compile.compiler import compile_problem as compile_problem
+from pinnkit.compile.system import Constrained as Constrained
+from pinnkit.compile.system import Constraint as Constraint
 from pinnkit.compile.system import Rate as Rate
 from pinnkit.compile.system import Residual as Residual
 from pinnkit.compile.system import System as System

@@ -15,7 +15,7 @@ from pinnkit.compile.classify import (
     unknown_terms,
 )
 from pinnkit.compile.emit import Emitted
-from pinnkit.compile.evolution import solve_for_rates
+from pinnkit.compile.evolution import solve_for_rates, split_constraints
 from pinnkit.compile.system import Residual, System, Traits
 from pinnkit.compile.terms import DerivativePlan, Term, TermSymbol
 from pinnkit.spec.condition import Condition, Kind
@@ -33,7 +33,7 @@ def compile_problem(problem: Problem) -> System:
         _residual(problem, c) for c in problem.conditions if c.kind is not Kind.PERIODIC
     )
     traits = _traits(problem, residuals)
-    evolution = solve_for_rates(
+    posed = (
         [r.expression for r in residuals if r.kind is Kind.EQUATION],
         problem.field_names,
         problem.domain.axes,
@@ -41,7 +41,9 @@ def compile_problem(problem: Problem) -> System:
         dict(traits.time_order),
         parameter_table(problem),
     )
-    return System(problem, residuals, evolution, traits, _digest(problem, residuals))
+    digest = _digest(problem, residuals)
+    constrained = split_constraints(*posed)
+    return System(problem, residuals, solve_for_rates(*posed), traits, digest, constrained)
 
 
 def parameter_table(problem: Problem) -> dict[Parameter, float]:

@@ -63,6 +63,32 @@ class Rate:
     remainder: ResidualFunction
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Constraint:
+    """An equation without time derivatives, 0 = sum_T linear[T] T + remainder(values, z, params).
+
+    The linear part has constant coefficients at the system's parameter values; `homogeneous`
+    where nothing remains.
+    """
+
+    linear: Mapping[Term, float]
+    remainder_plan: DerivativePlan
+    remainder: ResidualFunction
+    homogeneous: bool
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Constrained:
+    """Rates of some fields beside constraints, as many as there are `static` fields.
+
+    The static fields have no time derivatives, such as a streamfunction or a pressure.
+    """
+
+    rates: tuple[Rate, ...]
+    static: tuple[str, ...]
+    constraints: tuple[Constraint, ...]
+
+
 @dataclasses.dataclass(frozen=True)
 class Traits:
     """What the equations are, found symbolically; methods choose by these, never by a name."""
@@ -99,7 +125,8 @@ class Traits:
 class System:
     """A problem compiled once, for every method.
 
-    `axes` orders the columns of point arrays and the entries of `Term.orders`.
+    `axes` orders the columns of point arrays and the entries of `Term.orders`. At most one of
+    `evolution` (every field has a rate) and `constrained` (some have) is set.
     """
 
     problem: Problem
@@ -107,6 +134,7 @@ class System:
     evolution: tuple[Rate, ...] | None
     traits: Traits
     digest: str
+    constrained: Constrained | None = None
 
     @property
     def domain(self) -> Domain:
@@ -149,6 +177,13 @@ class System:
     @property
     def conditions(self) -> tuple[Residual, ...]:
         return tuple(r for r in self.residuals if r.kind is not Kind.EQUATION)
+
+    @property
+    def rates(self) -> tuple[Rate, ...]:
+        """Rates of the fields that evolve, with or without constraints beside them."""
+        if self.constrained is not None:
+            return self.constrained.rates
+        return self.evolution or ()
 
     @property
     def plan(self) -> DerivativePlan:

@@ -29,8 +29,7 @@ def terms_of(system: System, field: str, j: int = 0) -> Term:
 
 def components(system: System) -> tuple[tuple[str, int], ...]:
     """The state: (field, j) for each time derivative below the field's highest."""
-    rates = system.evolution or ()
-    return tuple((rate.field, j) for rate in rates for j in range(rate.order))
+    return tuple((rate.field, j) for rate in system.rates for j in range(rate.order))
 
 
 def initial_conditions(system: System) -> dict[tuple[str, int], int]:

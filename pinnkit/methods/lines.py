@@ -18,6 +18,7 @@ from pinnkit.compile import System
 from pinnkit.derivatives import Axis, ChebyshevAxis, FourierAxis, GridProvider, UniformAxis
 from pinnkit.errors import MethodError, OptionError
 from pinnkit.methods.base import Method, Progress, Run
+from pinnkit.methods.constrained import PROBE, ConstrainedModal, refusal
 from pinnkit.methods.evolution import (
     components,
     initial_conditions,
@@ -35,7 +36,7 @@ from pinnkit.spec.condition import Kind
 TIME_ACCURACY = 10
 FIRST_POINTS = {"modal": (64, 32, 16), "walls": (33, 17, 9)}
 MOST_POINTS = {"modal": (8192, 512, 64), "walls": (385, 65, 33)}
-FIRST_STEPS, MOST_STEPS = 64, 2**18
+FIRST_STEPS, MANY_STEPS, MOST_STEPS = 64, 2**14, 2**18
 FIRST_SNAPSHOTS, ODE_SNAPSHOTS, MOST_SNAPSHOTS = 64, 1024, 2048
 MOST_VALUES = 40_000_000
 FIRST_TOLERANCE, LAST_TOLERANCE, INITIAL_TAIL = 1e-6, 1e-13, 1e-4
@@ -58,12 +59,13 @@ class Level:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Result:
-    """Fields (m, c, …grid) at a level, and what they cost."""
+    """Fields (m, c, …grid) at a level, and what they cost, compilation apart."""
 
     level: Level
     grid: tuple[Axis, ...]
     data: np.ndarray
     seconds: float
+    compiling: float = 0.0
 
 
 class Lines(Method):
@@ -71,7 +73,9 @@ class Lines(Method):
 
     Periodic axes are Fourier, axes between walls Chebyshev–Lobatto. Semi-linear problems that
     are periodic, or whose walls are symmetry planes, are stepped in Fourier modes by ETDRK4;
-    others by diffrax (Dopri8, or Kvaerno5 where they are stiff). Points, steps and stored
+    others by diffrax (Dopri8, or Kvaerno5 where they are stiff). On periodic boxes fields without
+    time derivatives may stand beside the others, if linear constraints with constant coefficients
+    determine them: a streamfunction, a potential, the pressure of a flow. Points, steps and stored
     instants are refined until two successive resolutions differ by less than `rtol` (relative
     L2 over space and time), and that difference is the error estimate.
 
@@ -99,9 +103,13 @@ class Lines(Method):
             return reason
         if system.traits.steady:
             return "it has no time evolution (try Steady)"
-        if system.evolution is None:
+        bound = system.constrained
+        if system.evolution is None and bound is None:
             return unsolvable(system)
-        if any(r.kind is Kind.INTEGRAL for r in system.residuals):
+        reason = None if bound is None else _scoped(refusal, system, bound)
+        if reason is not None:
+            return reason
+        if bound is None and any(r.kind is Kind.INTEGRAL for r in system.residuals):
             return "it has an integral condition, which no state between the steps need fulfil"
         given = initial_conditions(system)
         missing = [
@@ -110,8 +118,7 @@ class Lines(Method):
         if missing:
             return f"it lacks initial values of {', '.join(missing)}"
         try:
-            with precision.scope("float64"):
-                face_rows(system)
+            _scoped(face_rows, system)
         except MethodError as error:
             return str(error)
         return None
@@ -119,8 +126,7 @@ class Lines(Method):
     def run(self, system: System, run: Run) -> Solution:
         with precision.scope("float64"):
             rows = face_rows(system)
-            why_not = unsuited(system, rows)
-            modal = why_not is None
+            modal = system.constrained is not None or unsuited(system, rows) is None
             solve = _solver(system, rows, modal)
             results, errors, reason = _refine(self, system, run, solve, modal)
         return self._solution(system, run, results, errors, reason, modal)
@@ -133,6 +139,7 @@ class Lines(Method):
         worst = max(errors[-1].values()) if errors else math.inf
         scheme = "ETDRK4 in Fourier modes" if modal else "diffrax on a collocation grid"
         stats = {"scheme": scheme, "wall_s": run.elapsed, "snapshots": best.level.snapshots}
+        stats |= _left_open(system)
         stats |= {f"points {axis.name}": axis.n for axis in best.grid}
         stats |= {"steps": best.level.steps} if modal else {"tolerance": best.level.tolerance}
         return Solution(
@@ -151,6 +158,21 @@ class Lines(Method):
         )
 
 
+def _scoped(function: Callable, *arguments):
+    with precision.scope("float64"):
+        return function(*arguments)
+
+
+def _left_open(system: System) -> dict[str, str]:
+    """What is told of means that no condition fixes."""
+    if system.constrained is None:
+        return {}
+    with precision.scope("float64"):
+        small = ConstrainedModal(system, dict.fromkeys(space_axes(system), PROBE))
+    fields = [field for field in small.open if field not in small.means]
+    return {f"mean {field}": "left open by the problem, set to zero" for field in fields}
+
+
 def _solver(system: System, rows: tuple[FaceRow, ...], modal: bool) -> Callable[[Level], Result]:
     """The function that solves one level; what is compiled serves all levels of one grid."""
 
@@ -158,6 +180,8 @@ def _solver(system: System, rows: tuple[FaceRow, ...], modal: bool) -> Callable[
     def scheme(points: tuple[tuple[str, int], ...]) -> Modal | Semidiscrete:
         if not modal:
             return Semidiscrete(system, rows, dict(points))
+        if system.constrained is not None:
+            return ConstrainedModal(system, dict(points))
         found = parities(system, rows)
         assert found is not None
         return Modal(system, found, dict(points))
@@ -170,7 +194,9 @@ def _solver(system: System, rows: tuple[FaceRow, ...], modal: bool) -> Callable[
             data = made.solve(times, level.steps)
         else:
             data = made.solve(times, level.tolerance, level.size)
-        return Result(level, made.grid, data, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        compiling = made.compiling if isinstance(made, Modal) else 0.0
+        return Result(level, made.grid, data, seconds, compiling)
 
     return solve
 
@@ -183,10 +209,8 @@ def _times(system: System, level: Level) -> np.ndarray:
 def _first(method: Lines, system: System, modal: bool) -> Level:
     """The coarsest level: it represents the initial values to INITIAL_TAIL."""
     names = space_axes(system)
-    dimension = max(len(names) - 1, 0)
-    kind = "modal" if modal else "walls"
-    first = FIRST_POINTS[kind][dimension]
-    limit = min(method.points or MOST_POINTS[kind][dimension], MOST_POINTS[kind][dimension]) // 2
+    first = FIRST_POINTS["modal" if modal else "walls"][max(len(names) - 1, 0)]
+    limit = _most(method, len(names), modal) // 2
     points = dict.fromkeys(names, min(first, max(limit, 4)))
     while names and max(points.values()) <= limit // 2:
         grid = tuple(_plain_axis(system, name, points[name]) for name in names)
@@ -205,12 +229,19 @@ def _plain_axis(system: System, name: str, n: int) -> Axis:
     return kind(name, *system.domain.bounds[name], n)
 
 
+def _most(method: Lines, dimension: int, modal: bool) -> int:
+    """Upper limit of the points along each axis."""
+    most = MOST_POINTS["modal" if modal else "walls"][max(dimension - 1, 0)]
+    return min(method.points or most, most)
+
+
 def _initial(system: System, grid: tuple[Axis, ...]) -> np.ndarray:
     """Initial values of the fields on a grid, (1, c, …grid)."""
     coordinates = GridProvider(grid).coordinates()
     values = [
         jax.jit(lambda z, f=field: initial_values(system, f, 0, z))(coordinates)
-        for field in system.fields
+        for field, j in components(system)
+        if j == 0
     ]
     return np.stack([np.asarray(v) for v in values])[None]
 
@@ -218,15 +249,16 @@ def _initial(system: System, grid: tuple[Axis, ...]) -> np.ndarray:
 def _refine(method: Lines, system: System, run: Run, solve, modal: bool):
     """Solve at ever finer levels; returns results, their differences, and why it stopped."""
     results, errors = [solve(_first(method, system, modal))], []
+    most = _most(method, len(results[0].grid), modal)
     while True:
         previous = results[-1]
-        level = _next(method, system, previous, modal)
+        level = _next(method, system, previous, errors, modal)
         reason = _limit(run, level, results, len(system.fields), modal)
         if errors and reason is not None:
             worst = max(errors[-1].values())
             return results, errors, f"{reason}, with an estimated error of {worst:.1e}"
         results.append(solve(level))
-        estimate = _difference(system.fields, previous, results[-1])
+        estimate = _difference(system.fields, previous, results[-1], most)
         errors.append(estimate)
         worst = max(estimate.values())
         run.report(Progress("refinement", len(errors), None, {}, run.elapsed, worst))
@@ -234,21 +266,29 @@ def _refine(method: Lines, system: System, run: Run, solve, modal: bool):
             return results, errors, f"converged: two resolutions agree to {worst:.1e}"
 
 
-def _next(method: Lines, system: System, last: Result, modal: bool) -> Level:
+def _next(method: Lines, system: System, last: Result, errors: list, modal: bool) -> Level:
+    """Finer in time, and along the axes of space whose tails may be seen in the error.
+
+    Where the solution grew beyond all bounds in Fourier modes, the steps were too long.
+    """
     level = last.level
+    worst = max(errors[-1].values()) if errors else 0.0
+    seen = 0.03 * max(method.rtol, worst if math.isfinite(worst) else 0.0)
     points = dict(level.points)
-    most = MOST_POINTS["modal" if modal else "walls"][max(len(points) - 1, 0)]
+    most = _most(method, len(points), modal)
     finite = bool(np.isfinite(last.data).all())
     for i, axis in enumerate(last.grid):
         name = axis.name
         finer = 2 * points[name] if isinstance(axis, FourierAxis) else 2 * points[name] - 1
-        if not finite or _tail(last, i) > 0.03 * method.rtol:
-            points[name] = min(finer, method.points or most, most)
+        blown_up = not finite and (not modal or level.steps >= MANY_STEPS)
+        if blown_up or (finite and _tail(last, i) > seen):
+            points[name] = min(finer, most)
     snapshots = level.snapshots
     if method.snapshots is None and finite and _gap(last) > 0.1 * method.rtol:
         size = len(system.fields) * math.prod(points.values())
         snapshots = min(2 * snapshots, MOST_SNAPSHOTS, max(snapshots, MOST_VALUES // size))
-    steps = snapshots * max(1, round(2 * level.steps / snapshots))
+    factor = 2 if finite or not modal else 4
+    steps = snapshots * max(1, round(factor * level.steps / snapshots))
     size = float(np.abs(last.data).max()) if finite else level.size
     return Level(points, steps, max(level.tolerance / 30, LAST_TOLERANCE), snapshots, size)
 
@@ -257,7 +297,9 @@ def _limit(run: Run, level: Level, results: list[Result], fields: int, modal: bo
     """Why the next level should not be run, or None."""
     last = results[-1]
     ratio = math.prod(level.points.values()) / math.prod(last.level.points.values())
-    expected = last.seconds * ratio * (2 if not modal else level.steps / last.level.steps)
+    marching = last.seconds - last.compiling
+    expected = marching * ratio * (2 if not modal else level.steps / last.level.steps)
+    expected += last.compiling
     if not np.isfinite(last.data).all():
         expected = last.seconds
     if run.interrupted():
@@ -316,18 +358,25 @@ def _relative(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.linalg.norm(a - b) / max(np.linalg.norm(b), 1e-300))
 
 
-def _difference(fields: tuple[str, ...], coarse: Result, fine: Result) -> dict[str, float]:
-    """Relative L2 difference on the common nodes, plus the gap in time, by field."""
+def _difference(
+    fields: tuple[str, ...], coarse: Result, fine: Result, most: int
+) -> dict[str, float]:
+    """Relative L2 difference on the common nodes, by field, plus what it does not show.
+
+    That is the gap in time and the tails along axes that could have been refined, but were not.
+    """
+    pairs = enumerate(zip(coarse.grid, fine.grid, strict=True))
     thin = fine.data[:: fine.level.snapshots // coarse.level.snapshots]
     for i, (old, new) in enumerate(zip(coarse.grid, fine.grid, strict=True)):
         if new.n == old.doubled().n:
             thin = np.take(thin, np.arange(0, new.n, 2), axis=i + 2)
         elif new.n != old.n:
             thin = np.asarray(new.resample(jnp.asarray(thin), i + 2, old.n))
-    gap = _gap(fine)
+    same = [i for i, (a, b) in pairs if a.n == b.n and fine.level.points[b.name] < most]
+    hidden = _gap(fine) + sum(_tail(fine, i) for i in same)
     found = {}
     for c, name in enumerate(fields):
-        error = _relative(coarse.data[:, c], thin[:, c]) + gap
+        error = _relative(coarse.data[:, c], thin[:, c]) + hidden
         found[name] = error if math.isfinite(error) else math.inf
     return found
 

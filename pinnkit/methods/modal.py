@@ -8,14 +8,15 @@ sine or cosine series between the walls.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from pinnkit.compile import System, Term
+from pinnkit.compile import Constraint, Rate, System, Term
 from pinnkit.derivatives import FourierAxis, spectral
 from pinnkit.methods import etdrk
 from pinnkit.methods.evolution import components, initial_values, space_axes, terms_of, times_order
@@ -55,7 +56,7 @@ def unsuited(system: System, rows: tuple[FaceRow, ...]) -> str | None:
         return "no space axis"
     if found is None:
         return "walls that are no symmetry planes"
-    for rate in system.evolution or ():
+    for rate in system.rates:
         if any(t.order - times_order(system, t) > 1 for t in rate.remainder_plan.terms):
             return "a stiff part that varies or is nonlinear"
     if not all(_symmetric(system, found, axis) for _, axis in found):
@@ -72,7 +73,7 @@ def _symmetric(system: System, found: Parities, axis: str) -> bool:
     points = system.domain.interior.sample(SAMPLES, seed=2)
     z = {a: jnp.asarray(points[:, i]) for i, a in enumerate(system.axes)}
     random = np.random.default_rng(0)
-    for rate in system.evolution or ():
+    for rate in system.rates:
         values = {t: jnp.asarray(random.normal(size=SAMPLES)) for t in rate.plan.terms}
         flipped = {t: _sign(found, t, axis) * v for t, v in values.items()}
         call = jax.jit(lambda v, rate=rate: rate.fn(v, z, system.parameters))
@@ -106,6 +107,7 @@ class Modal:
 
     def __init__(self, system: System, found: Parities, points: Mapping[str, int]):
         self.system, self.parities = system, found
+        self.compiling = 0.0  # seconds of the last solve that were no marching
         self.walled = {axis for _, axis in found}
         self.grid = tuple(self._axis(name, points[name]) for name in space_axes(system))
         self.shape = tuple(axis.n for axis in self.grid)
@@ -143,22 +145,29 @@ class Modal:
 
     def rates(self) -> tuple[np.ndarray, bool]:
         """Linear rates: (s, …modes) if components are uncoupled, else (…modes, s, s)."""
-        s = len(self.components)
-        modes = self.mask.shape
-        matrix = np.zeros((*modes, s, s), complex)
-        index = {c: i for i, c in enumerate(self.components)}
-        for rate in self.system.evolution or ():
-            for j in range(rate.order - 1):
-                matrix[..., index[rate.field, j], index[rate.field, j + 1]] = 1.0
-            row = index[rate.field, rate.order - 1]
-            for term, coefficient in rate.linear.items():
-                (field, j), orders = self.split(term)
-                matrix[..., row, index[field, j]] += coefficient * self.symbol(orders)
-        off = matrix * (1 - np.eye(s))
-        if off.any():
-            return matrix, True
-        diagonal = np.moveaxis(np.einsum("...ii->...i", matrix), -1, 0)
-        return (diagonal if np.abs(diagonal.imag).any() else diagonal.real), False
+        return uncoupled(self.matrix(self.linear_rows(), self.components))
+
+    def linear_rows(self) -> list[Mapping[Term, float]]:
+        """The linear part of each component's rate."""
+        rows: list[Mapping[Term, float]] = []
+        for rate in self.system.rates:
+            for j in range(1, rate.order):
+                rows.append({terms_of(self.system, rate.field, j): 1.0})
+            rows.append(rate.linear)
+        return rows
+
+    def matrix(
+        self, rows: Sequence[Mapping[Term, float]], columns: Sequence[tuple[str, int]]
+    ) -> np.ndarray:
+        """Symbols of linear rows on some components, (…modes, rows, columns)."""
+        found = np.zeros((*self.mask.shape, len(rows), len(columns)), complex)
+        index = {c: i for i, c in enumerate(columns)}
+        for i, row in enumerate(rows):
+            for term, coefficient in row.items():
+                component, orders = self.split(term)
+                if component in index:
+                    found[..., i, index[component]] += coefficient * self.symbol(orders)
+        return found
 
     def split(self, term: Term) -> tuple[tuple[str, int], tuple[int, ...]]:
         """Component and space orders of a term."""
@@ -188,23 +197,41 @@ class Modal:
 
     def nonlinear(self, modes: Array, t: Array) -> Array:
         """Modes of the remainder; the time derivatives of lower components are linear."""
-        system = self.system
-        rates = system.evolution or ()
-        terms = tuple({t: None for rate in rates for t in rate.remainder_plan.terms})
-        index = {c: i for i, c in enumerate(self.components)}
-        values: dict[Term, Array] = {}
-        if terms:
-            parts = [(index[self.split(t)[0]], self.symbol(self.split(t)[1])) for t in terms]
-            stacked = self.values(jnp.stack([modes[i] * factor for i, factor in parts]))
-            values = {t: self._reflect(stacked[i], t) for i, t in enumerate(terms)}
-        z = {**self.z, system.time or "": jnp.broadcast_to(t, self.shape)}
+        return self.rest(modes, self.components, t)
+
+    def rest(self, modes: Array, components: Sequence[tuple[str, int]], t: Array) -> Array:
+        """Modes of the rates' remainders, from the modes of all components that they hold."""
+        system, index = self.system, {c: i for i, c in enumerate(self.components)}
+        values = self.term_values(modes, components, system.rates)
         rows = [jnp.zeros(self.shape)] * len(self.components)
-        for rate in rates:
-            mine = {t: values[t] for t in rate.remainder_plan.terms}
-            result = rate.remainder(mine, z, system.parameters)
+        for rate in system.rates:
+            result = self.remainder(rate, values, t)
             row = index[rate.field, rate.order - 1]
             rows[row] = self._reflect(result, terms_of(system, rate.field))
         return self.transform(jnp.stack(rows))
+
+    def term_values(
+        self,
+        modes: Array,
+        components: Sequence[tuple[str, int]],
+        equations: Iterable[Rate | Constraint],
+    ) -> dict[Term, Array]:
+        """Values on the grid of all terms in the equations' remainders."""
+        terms = tuple({t: None for e in equations for t in e.remainder_plan.terms})
+        if not terms:
+            return {}
+        index = {c: i for i, c in enumerate(components)}
+        parts = [(index[self.split(t)[0]], self.symbol(self.split(t)[1])) for t in terms]
+        stacked = self.values(jnp.stack([modes[i] * factor for i, factor in parts]))
+        return {t: self._reflect(stacked[i], t) for i, t in enumerate(terms)}
+
+    def remainder(
+        self, equation: Rate | Constraint, values: Mapping[Term, Array], t: Array
+    ) -> Array:
+        """The remainder of one equation on the grid, from the values of its terms."""
+        mine = {term: values[term] for term in equation.remainder_plan.terms}
+        z = {**self.z, self.system.time or "": jnp.broadcast_to(t, self.shape)}
+        return equation.remainder(mine, z, self.system.parameters)
 
     def solve(self, times: np.ndarray, steps: int) -> np.ndarray:
         """Fields (m, c, …grid) at equidistant `times` with `steps` steps of ETDRK4 in all."""
@@ -213,14 +240,23 @@ class Modal:
         make = etdrk.matrix_coefficients if coupled else etdrk.scalar_coefficients
         coefficients = make(rates, h)
         modes = self.initial()
-        found = [np.asarray(self._fields(modes))]
-        for start in times[:-1]:
+        self.check(modes, times[0])
+        found = [np.asarray(self._fields(modes, times[0]))]
+        laps = [time.monotonic()]
+        for start, end in zip(times[:-1], times[1:], strict=True):
             modes = self._advance(coefficients, modes, start, h, per)
-            found.append(np.asarray(self._fields(modes)))
+            found.append(np.asarray(self._fields(modes, end)))
+            laps.append(time.monotonic())
             if not np.isfinite(found[-1]).all():
                 break
+        else:
+            self.check(modes, times[-1])
+        self.compiling = max(0.0, 2 * laps[1] - laps[0] - laps[min(2, len(laps) - 1)])
         found += [np.full_like(found[0], np.nan)] * (len(times) - len(found))
         return np.stack(found)
+
+    def check(self, modes: Array, t: float) -> None:
+        """Raises `MethodError` for a state that the equations forbid; here all are allowed."""
 
     @functools.cached_property
     def _advance(self):
@@ -231,5 +267,17 @@ class Modal:
 
     @functools.cached_property
     def _fields(self):
-        keep = np.array([i for i, (_, j) in enumerate(self.components) if j == 0])
-        return jax.jit(lambda modes: self.values(modes[keep]))
+        return jax.jit(lambda modes, t: self.values(self.field_modes(modes, t)))
+
+    def field_modes(self, modes: Array, t: Array) -> Array:
+        """Modes of all fields, in their order, from those of the state."""
+        del t
+        return modes[np.array([i for i, (_, j) in enumerate(self.components) if j == 0])]
+
+
+def uncoupled(matrix: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Rates (…modes, s, s) as (s, …modes) if no component feels another; whether one does."""
+    if (matrix * (1 - np.eye(matrix.shape[-1]))).any():
+        return matrix, True
+    diagonal = np.moveaxis(np.einsum("...ii->...i", matrix), -1, 0)
+    return (diagonal if np.abs(diagonal.imag).any() else diagonal.real), False
