@@ -32,7 +32,7 @@ test: $(VENV)/installed-dev
 	$(ONE_THREAD) $(RUN) -m pytest -n 2 -m "not accuracy"
 
 accuracy: $(VENV)/installed-dev
-	$(RUN) -m pytest -m accuracy --durations=0
+	$(ONE_THREAD) $(RUN) -m pytest -n 2 -m accuracy --durations=0
 
 results: $(VENV)/installed-dev
 	$(RUN) scripts/benchmarks/results.py --out docs/results
