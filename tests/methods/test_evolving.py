@@ -70,6 +70,7 @@ def error(solution, times):
     return max(np.abs(found[name] - exact[name]).max() for name in exact)
 
 
+@pytest.mark.accuracy
 def test_midpoint_is_of_second_order_at_and_between_the_steps(system):
     errors = []
     for steps in (8, 16):

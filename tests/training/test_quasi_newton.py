@@ -50,6 +50,7 @@ def bowl(seed: int, n: int, condition: float) -> Quadratic:
     return Quadratic(jnp.asarray(q * spectrum @ q.T), jnp.asarray(rng.standard_normal(n)))
 
 
+@pytest.mark.accuracy
 @pytest.mark.parametrize(
     "stage",
     [
