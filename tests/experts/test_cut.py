@@ -168,6 +168,7 @@ def test_smooth_solution_on_a_cut_domain(counts, kind):
     assert largest_error(slab, domain, HARMONIC) < 1e-10
 
 
+@pytest.mark.accuracy
 @settings(max_examples=3, deadline=None)
 @given(st.floats(-0.5, 0.5), st.floats(-0.5, 0.5), st.floats(0.15, 0.35))
 def test_multipoles_carry_what_lives_in_the_hole(cx, cy, radius):

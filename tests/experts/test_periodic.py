@@ -243,6 +243,7 @@ def coarse_slab():
     return system, lines, PeriodicMarch((slab,), "", 5, 1e-3, 0.0)
 
 
+@pytest.mark.accuracy
 def test_mixture_and_residual_agree_with_the_generic_experts():
     """The same coefficients in a tensor basis, judged by the rows of least squares."""
     system, lines, march = coarse_slab()
@@ -273,6 +274,7 @@ def test_derivatives_at_the_ends_and_files():
     np.testing.assert_allclose(far, mixture.on_host(ends[1:]), atol=1e-4)
 
 
+@pytest.mark.accuracy
 def test_a_shock_is_never_called_resolved():
     system, found = solve(evolution(-u * u.diff(x), sin(x), end=2), 1e-6)
     assert "not resolved" in found.stopped and found.coarse is None

@@ -126,6 +126,7 @@ def relative(a, b):
     return np.linalg.norm(a - b) / np.linalg.norm(b)
 
 
+@pytest.mark.accuracy
 @every_case
 def test_tangents_match_central_differences_and_adjoints(case):
     problem, method = case

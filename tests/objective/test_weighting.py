@@ -142,6 +142,7 @@ def test_kernel_and_gradients_see_causal_weights(system, trial):
     assert share.sum() < 1
 
 
+@pytest.mark.accuracy
 def test_attention_is_the_recursion(system):
     decay, rate = 0.8, 0.3
     objective = loss_of(system, weighting=Attention(decay, rate))

@@ -285,6 +285,7 @@ def test_messages():
         Adam(learning_rate=0)
 
 
+@pytest.mark.accuracy
 def test_the_factored_form_takes_the_steps_of_ssbfgs():
     """Until rounding, which the powers of the condition number amplify, tells them apart."""
     objective = bowl(4, 8, 50.0)
