@@ -273,7 +273,8 @@ ADAM = Section(
     "Causality on Lorenz",
     "To t = 1.5 in one window: `PINN(network=MLP(40, 3), stages=(Adam(steps=12000, "
     "learning_rate=5e-3, decay_steps=600),), points=256, sampling=Even(), windows=1)`, and the "
-    "same with `causality=Causal(epsilons=(1e3,))`.",
+    "same with `causality=Causal(epsilons=(1e3,))`. The floor is what `Lines` estimates, without "
+    "rounding.",
     tuple(
         Row("lorenz", method, LINES, parameters=(("end", 1.5),), remark=remark, key=key)
         for key in range(3)

@@ -97,7 +97,9 @@ its gradient and the update. `hand-written JAX` is what an expert would write fo
 alone. Steps per processor second: medians of two rounds side by side on one core, 2026-11-23, \
 while other work ran on the other; the first compilation is wall-clock time. `pinnkit: nested \
 forward mode` is pinnkit with `--method jvp`: all else is equal but the derivatives. \
-Settings: `scripts/benchmarks/run_pinnkit.py`; table: `scripts/benchmarks/peers/rates.py`."""
+Settings: `scripts/benchmarks/run_pinnkit.py`; table: `scripts/benchmarks/peers/rates.py`. \
+The runners of the others are not part of this repository; those of jinns and PINA do not have \
+Allen–Cahn."""
 TRIED = """\
 Single runs with key 0 by which the settings above were chosen, the best error first. Some of them \
 had to share their core: their processor seconds fall short of the seconds. The factor of \
