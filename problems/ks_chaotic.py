@@ -16,12 +16,15 @@ b = parameter("b", Rational(100, 16**2))
 g = parameter("g", Rational(100, 16**4))
 rate = -a * u * u.diff(x) - b * u.diff(x, 2) - g * u.diff(x, 4)
 
-problem = Problem(
-    name="ks_chaotic",
-    domain=Box(t=(0, 1), x=(0, 2 * pi), time="t"),
-    conditions=[
-        Equation(Eq(u.diff(t), rate), name="kuramoto-sivashinsky"),
-        Initial(u, cos(x) * (1 + sin(x))),
-        Periodic(x),
-    ],
-)
+
+def problem(end=1):
+    """The problem up to t = `end`."""
+    return Problem(
+        name="ks_chaotic",
+        domain=Box(t=(0, end), x=(0, 2 * pi), time="t"),
+        conditions=[
+            Equation(Eq(u.diff(t), rate), name="kuramoto-sivashinsky"),
+            Initial(u, cos(x) * (1 + sin(x))),
+            Periodic(x),
+        ],
+    )

@@ -33,7 +33,7 @@ from pinnkit.objective.blocks import Block
 from pinnkit.objective.causal import NOTES
 from pinnkit.objective.past import Past, after, placed
 from pinnkit.spec.condition import Kind
-from pinnkit.training import FitResult, Stage, fit
+from pinnkit.training import FitResult, Stage, fit, prepare
 from pinnkit.training.checkpoint import Kept, kept
 from pinnkit.training.program import Program
 
@@ -172,15 +172,19 @@ class March:
         if self.done and len(self.done[-1].part):
             part = _with_weights(part, self.done[-1].part)
         trial = Trial(part, {})
-        seconds = None if self.run.seconds is None else max(self.run.remaining, 1e-3) / self.left
+        stages = self.recipe.stages(part, self.run.seconds)
+        key = jax.random.fold_in(self.training, index)
         label = f"window {index + 1} of {self.count}"
         if first not in self.programs or not self.programs[first].fits(objective, trial):
             self.programs[first] = Program(objective, trial)
+            # compiling must not take the share of the first window, on which all others stand
+            prepare(objective, trial, stages, self.programs[first], key)
+        seconds = None if self.run.seconds is None else max(self.run.remaining, 1e-3) / self.left
         result = fit(
             objective,
             trial,
-            self.recipe.stages(part, seconds),
-            key=jax.random.fold_in(self.training, index),
+            stages,
+            key=key,
             seconds=seconds,
             report=lambda stage, step, of, losses, _: self.run.report(
                 Progress(

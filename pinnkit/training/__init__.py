@@ -11,6 +11,7 @@ from pinnkit.training.levenberg_marquardt import LevenbergMarquardt as Levenberg
 from pinnkit.training.loop import FitResult as FitResult
 from pinnkit.training.loop import Report as Report
 from pinnkit.training.loop import fit as fit
+from pinnkit.training.loop import prepare as prepare
 from pinnkit.training.objective import Objective as Objective
 from pinnkit.training.objective import Rows as Rows
 from pinnkit.training.optax_stage import Optax as Optax

@@ -96,6 +96,17 @@ def fit(
     return run.result(reason, finished)
 
 
+def prepare(
+    objective: Objective, params: Params, stages: Sequence[Stage], program: Program, key: Array
+) -> None:
+    """Compile what `fit` runs, so that a budget that begins afterwards is spent on steps alone."""
+    run = _Fit(objective, params, tuple(stages), key, "", 1, lambda *_: None, program)
+    for stage in stages:
+        carry = initial(objective, stage, run.unpack, jnp.copy(run.x), key, None)
+        program.advance(objective, stage, carry, key, jnp.asarray(0, jnp.int32))
+    program.validate(objective, run.x, run.held, run.best, run.score)
+
+
 class _Stop(Exception):  # noqa: N818  (not an error)
     """Ends the stages for the reason given in words."""
 
