@@ -133,6 +133,7 @@ def test_laps_give_median_rates_and_the_first_step_the_compilation():
     found = steps.rates(seen, 4)
     assert (found["steps_per_s"], found["steps_per_cpu_s"]) == (2.0, 2.5)
     assert found["runs"] == [2.0, 2.0, 0.5] and found["compile_s"] == 4.5
+    assert steps.rates(seen, 4, before=4)["compile_s"] == 3.0
 
 
 def test_the_loss_of_the_peers_is_that_of_pinnkit(x64, key):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
-import io
 from typing import Any
 
 import equinox as eqx
@@ -14,7 +12,7 @@ import jinns
 import numpy as np
 import optax
 import steps
-from jinns_error import AllenCahn, Look, Settings, initial, network
+from jinns_error import AllenCahn, Settings, initial, network
 from steps import Laps, Options, Points
 
 
@@ -53,6 +51,27 @@ def layers(params: Any) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(w.T, b) for w, b in zip(leaves[::2], leaves[1::2], strict=True)]
 
 
+def compiled(loss: Any, optimizer: Any, count: int) -> Any:
+    """jinns.solve for so many steps in one program, as solve compiles anew at every call."""
+
+    @jax.jit
+    def train(params: Any, state: Any, data: Any) -> tuple[Any, Any, Any, Any]:
+        found = jinns.solve(
+            n_iter=count,
+            init_params=params,
+            data=data,
+            loss=loss,
+            optimizer=optimizer,
+            opt_state=state,
+            print_loss_every=10**9,
+            verbose=False,
+            ahead_of_time=False,
+        )
+        return found[0], found[5], found[3], found[1]
+
+    return train
+
+
 def run(o: Options) -> None:
     jax.config.update("jax_enable_x64", o.dtype == "float64")
     depth, width = o.sizes
@@ -66,20 +85,18 @@ def run(o: Options) -> None:
         initial_condition_fun=lambda x: initial("allen_cahn", x),
         loss_weights=jinns.loss.LossWeightsPDENonStatio(dyn_loss=1.0, initial_condition=1.0),
     )
-    first = layers(params)
-    with contextlib.redirect_stdout(io.StringIO()):
-        losses = jinns.solve(
-            n_iter=o.steps * o.reps + 1,
-            init_params=params,
-            data=data(at, key),
-            loss=loss,
-            optimizer=optax.adam(o.lr),
-            validation=Look(watch=laps, call_every=o.steps),  # after steps 1, 1 + K, 1 + 2K, ...
-            print_loss_every=10**9,
-            verbose=False,
-        )[1]
-    facts = {"version": importlib.metadata.version("jinns"), "jax": jax.__version__}
-    steps.report(o, laps, first, at, np.asarray(losses), peer="jinns", **facts)
+    train = compiled(loss, optax.adam(o.lr), o.steps)
+    carry, losses = (params, optax.adam(o.lr).init(params), data(at, key)), []
+    for _ in range(o.reps + 1):
+        *carry, found = jax.block_until_ready(train(*carry))
+        laps.look()
+        losses += [np.asarray(found)]
+    facts = {
+        "peer": "jinns",
+        "version": importlib.metadata.version("jinns"),
+        "jax": jax.__version__,
+    }
+    steps.report(o, laps, layers(params), at, np.concatenate(losses), o.steps, **facts)
 
 
 if __name__ == "__main__":

@@ -105,17 +105,15 @@ class Laps:
         self.begin = time.perf_counter(), time.process_time()
         self.seen: list[tuple[float, float]] = []
 
-    def look(self, *_: Any) -> bool:
-        """Takes what Watch.look takes; there is no budget to be spent."""
+    def look(self) -> None:
         wall, own = time.perf_counter(), time.process_time()
         self.seen.append((wall - self.begin[0], own - self.begin[1]))
-        return False
 
 
-def rates(seen: Sequence[tuple[float, float]], steps: int) -> dict[str, Any]:
-    """Medians over the laps of `steps` steps each; the first look is after one step.
+def rates(seen: Sequence[tuple[float, float]], steps: int, before: int = 1) -> dict[str, Any]:
+    """Medians over the laps of `steps` steps each; so many come `before` the first look.
 
-    What that first step took beyond a later one is the compilation, with all other preparations.
+    What those took beyond later ones is the compilation, with all other preparations.
     """
     spans = np.diff(np.array(seen), axis=0)
     wall, own = steps / np.median(spans, axis=0)
@@ -123,14 +121,20 @@ def rates(seen: Sequence[tuple[float, float]], steps: int) -> dict[str, Any]:
         "steps_per_s": round(float(wall), 3),
         "steps_per_cpu_s": round(float(own), 3),
         "runs": [round(steps / float(span), 2) for span in spans[:, 0]],
-        "compile_s": round(max(seen[0][0] - 1 / float(wall), 0.0), 3),
+        "compile_s": round(max(seen[0][0] - before / float(wall), 0.0), 3),
     }
 
 
 def report(
-    o: Options, laps: Laps, layers: Layers, at: Points, losses: Sequence[float], **facts: Any
+    o: Options,
+    laps: Laps,
+    layers: Layers,
+    at: Points,
+    losses: Sequence[float],
+    before: int = 1,
+    **facts: Any,
 ) -> None:
-    """Print the line of one run.
+    """Print the line of one run; so many steps came `before` the first look at the clock.
 
     `losses` are the package's own, first and last. The first is that of the weights `layers`,
     evaluated here once more: `loss_error` is the relative difference.
@@ -138,6 +142,6 @@ def report(
     memory = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     known = loss(layers, at)
     line: dict[str, Any] = {"work": o.work, "net": o.net, "n": o.n, "dtype": o.dtype}
-    line |= {"method": o.method or None, "chunk": None} | rates(laps.seen, o.steps) | facts
+    line |= {"method": o.method or None, "chunk": None} | rates(laps.seen, o.steps, before) | facts
     line |= {"loss_end": float(losses[-1]), "loss_error": abs(float(losses[0]) / known - 1)}
     print(json.dumps(line | {"peak_rss_mb": memory}), flush=True)
