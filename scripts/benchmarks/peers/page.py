@@ -105,8 +105,9 @@ Allen–Cahn.
 Allen–Cahn was measured later than the rest, all packages anew, on a core that other work shared: \
 its rates compare with each other only, and its first compilations include waiting. There jinns \
 runs with nested reverse mode, in which it writes its own Burgers equation, and with nested \
-forward mode; PINA with its `fast_grad`, taken once of u and once of its derivative. At the first \
-weights the losses of both agree with a plain NumPy evaluation to 3e-7 in float32 and to 3e-16 in \
+forward mode; PINA with its `fast_grad`, taken once of u and once of its derivative; jinns' \
+`laplacian_rev` and PINA's `AllenCahnEquation` were slower in single runs. At the first weights \
+the losses of both agree with a plain NumPy evaluation to 3e-7 in float32 and to 3e-16 in \
 float64 (`loss_error` in their lines). DeepXDE takes the residual at the 512 initial points too. \
 The commands, in turn and twice; the runners that are not in this repository ran between them with \
 the same flags:

@@ -136,7 +136,7 @@ def report(
 ) -> None:
     """Print the line of one run; so many steps came `before` the first look at the clock.
 
-    `losses` are the package's own, first and last. The first is that of the weights `layers`,
+    `losses` are the package's own, step by step. The first is that of the weights `layers`,
     evaluated here once more: `loss_error` is the relative difference.
     """
     memory = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
