@@ -4,15 +4,22 @@ import json
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts/benchmarks/peers"))
+BENCHMARKS = Path(__file__).resolve().parents[2] / "scripts/benchmarks"
+sys.path[:0] = [str(BENCHMARKS / "peers"), str(BENCHMARKS)]
 
 import common  # noqa: E402
 import compare  # noqa: E402
 import rates  # noqa: E402
+import run_pinnkit  # noqa: E402
+import steps  # noqa: E402
 import tally  # noqa: E402
+
+from pinnkit.compile import compile_problem  # noqa: E402
+from pinnkit.nn import MLP  # noqa: E402
 
 
 def row(package="pinnkit", key=0, error=1e-3, **others):
@@ -110,3 +117,35 @@ def test_rates_are_medians_of_runs_against_the_base():
     ]
     assert "| pinnkit | 40 | 1 | – | 400 | 4.00 |" in rates.tables(rows)
     assert "| DeepXDE (PyTorch) | 10 | 3 | 0.5 | 400 | 1.00 |" in rates.tables(rows)
+
+
+def test_rates_made_again_replace_all_of_their_task_and_no_others():
+    other = rates.gather([speed("pinnkit", 3.0, work="W3")])
+    earlier = rates.gather([speed("pinnkit", 40.0), speed("jinns", 10.0)])
+    again = rates.gather([speed("pinnkit", 50.0), speed("pina", 20.0)])
+    dated = [row | {"date": "2026-11-30"} for row in again]
+    found = rates.replaced(other + earlier, dated)
+    assert found == dated + other
+    assert "**Burgers**, 4x64 network, 2540 points, float32, 2026-11-30\n" in rates.tables(found)
+
+
+def test_laps_give_median_rates_and_the_first_step_the_compilation():
+    seen = [(5.0, 4.0), (7.0, 5.0), (9.0, 6.6), (17.0, 8.2)]
+    found = steps.rates(seen, 4)
+    assert (found["steps_per_s"], found["steps_per_cpu_s"]) == (2.0, 2.5)
+    assert found["runs"] == [2.0, 2.0, 0.5] and found["compile_s"] == 4.5
+    assert steps.rates(seen, 4, before=4)["compile_s"] == 3.0
+
+
+def test_the_loss_of_the_peers_is_that_of_pinnkit(x64, key):
+    at, network = steps.points(50, seed=1), MLP(width=8, depth=3).build(2, 1, key=key)
+    system = compile_problem(run_pinnkit.allen_cahn().problem)
+    posed = run_pinnkit.objective(system, {"interior": at.interior, "start": at.start})
+    parts = (*posed.equations, *posed.conditions)
+    found = jax.jit(lambda u: [part.values(u, {}, part.pool) for part in parts])(network)
+    residuals = [values for part in found for values in part.values()]
+    assert len(residuals) == 2
+    arrays = [map(np.asarray, part) for part in (network.weights, network.biases)]
+    layers = list(zip(*arrays, strict=True))
+    ours = sum(float(np.mean(np.square(r))) for r in residuals)
+    assert steps.loss(layers, at) == pytest.approx(ours, rel=1e-13)

@@ -94,12 +94,38 @@ batch and for the others the present ones; errors are evaluated after the run.""
 RATES = """\
 Adam on the full batch of fixed points with soft conditions, the same work for all; the residual, \
 its gradient and the update. `hand-written JAX` is what an expert would write for this one problem \
-alone. Steps per processor second: medians of two rounds side by side on one core, 2026-11-23, \
-while other work ran on the other; the first compilation is wall-clock time. `pinnkit: nested \
-forward mode` is pinnkit with `--method jvp`: all else is equal but the derivatives. \
+alone. Steps per processor second: medians of two rounds side by side on one core, 2026-11-23 \
+where a table has no date of its own, while other work ran on the other; the first compilation is \
+wall-clock time. `pinnkit: nested forward mode` is pinnkit with `--method jvp`: all else is equal \
+but the derivatives. \
 Settings: `scripts/benchmarks/run_pinnkit.py`; table: `scripts/benchmarks/peers/rates.py`. \
-The runners of the others are not part of this repository; those of jinns and PINA do not have \
-Allen–Cahn."""
+The runners of the others are not part of this repository, but for those of jinns and PINA on \
+Allen–Cahn.
+
+Allen–Cahn was measured later than the rest, all packages anew, on a core that other work shared: \
+its rates compare with each other only, and its first compilations include waiting. There jinns \
+runs with nested reverse mode, in which it writes its own Burgers equation, and with nested \
+forward mode; PINA with its `fast_grad`, taken once of u and once of its derivative; jinns' \
+`laplacian_rev` and PINA's `AllenCahnEquation` were slower in single runs. At the first weights \
+the losses of both agree with a plain NumPy evaluation to 3e-7 in float32 and to 3e-16 in \
+float64 (`loss_error` in their lines). DeepXDE takes the residual at the 512 initial points too. \
+The commands, in turn and twice; the runners that are not in this repository ran between them with \
+the same flags:
+
+```
+scripts/benchmarks/peers/environments.sh jinns pina deepxde
+export XLA_FLAGS='--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1'
+export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+task="--work W2 --net 4x128 --n 8192 --steps 6 --reps 3"
+for round in 1 2; do
+  taskset -c 1 python scripts/benchmarks/run_pinnkit.py $task
+  taskset -c 1 runs/peers/jinns/bin/python scripts/benchmarks/peers/jinns_steps.py $task
+  taskset -c 1 runs/peers/pina/bin/python scripts/benchmarks/peers/pina_steps.py $task
+  taskset -c 1 runs/peers/jinns/bin/python scripts/benchmarks/peers/jinns_steps.py $task \\
+    --method jvp
+done > runs/peers/rates.jsonl
+python scripts/benchmarks/peers/rates.py --from runs/peers/rates.jsonl
+```"""
 TRIED = """\
 Single runs with key 0 by which the settings above were chosen, the best error first. Some of them \
 had to share their core: their processor seconds fall short of the seconds. The factor of \

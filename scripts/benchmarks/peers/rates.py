@@ -4,12 +4,14 @@
 
 Each line needs "peer", "work", "net", "n", "dtype" and "steps_per_cpu_s"; lines of the same work,
 network, points, precision and package are runs of one row. Writes docs/results/rates.json and
-prints one table a work. Steps per CPU-second is the figure to compare, of runs made side by side.
+prints one table a work. Steps per CPU-second is the figure to compare, of runs made side by side:
+the lines replace all rows of their tasks, and rows of other tasks stay.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import statistics
 from collections.abc import Iterable
@@ -70,7 +72,21 @@ def gather(lines: Iterable[Row]) -> list[Row]:
             values = [run[figure] for run in runs if run.get(figure) is not None]
             row[figure] = statistics.median(values) if values else None
         rows.append(row)
-    return sorted(rows, key=lambda r: (*(str(r[name]) for name in TASK), -r["steps_per_cpu_s"]))
+    return ordered(rows)
+
+
+def task(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in TASK)
+
+
+def ordered(rows: Iterable[Row]) -> list[Row]:
+    return sorted(rows, key=lambda r: (*map(str, task(r)), -r["steps_per_cpu_s"]))
+
+
+def replaced(rows: Iterable[Row], new: list[Row]) -> list[Row]:
+    """The new rows and the earlier ones of other tasks: only those side by side compare."""
+    tasks = {task(row) for row in new}
+    return ordered([*(row for row in rows if task(row) not in tasks), *new])
 
 
 def version(line: Row) -> str:
@@ -85,6 +101,7 @@ def tables(rows: Iterable[Row]) -> str:
     for (work, net, n, dtype), members in tally.groups(rows, TASK).items():
         base = next((r["steps_per_cpu_s"] for r in members if r["peer"] == BASE), None)
         title = f"**{WORKS[work]}**, {net} network, {n} points, {dtype}"
+        title += f", {members[0]['date']}" if "date" in members[0] else ""
         head = ["package", "steps per CPU-second", "runs", "first compilation, s", "memory, MB"]
         cells = [line(row, base) for row in members]
         parts.append(f"{title}\n\n{tally.table([*head, f'times {NAMES[BASE]}'], cells)}")
@@ -104,7 +121,9 @@ def main() -> None:
     parser.add_argument("--from", dest="source", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, default=ROOT / "docs/results/rates.json")
     o = parser.parse_args()
-    rows = gather(parse("\n".join(path.read_text() for path in o.source)))
+    today = {"date": datetime.date.today().isoformat()}
+    made = gather(parse("\n".join(path.read_text() for path in o.source)))
+    rows = replaced(tally.read(o.out), [row | today for row in made])
     tally.write(o.out, rows)
     print(tables(rows))
 
