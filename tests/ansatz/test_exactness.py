@@ -167,6 +167,17 @@ def test_periodic_ansatz_repeats_with_all_derivatives():
             np.testing.assert_allclose(left[term], right[term], atol=1e-11)
 
 
+def test_harmonics_have_equal_curvature():
+    """(cos, sin)(w k s)/k^2: the second derivatives of all pairs lie on one circle, of radius w^2."""
+    from pinnkit.ansatz.embedding import AxisFeatures
+
+    features = AxisFeatures(-1.0, 3.0, "periodic", 4)
+    curvature = jax.jacfwd(jax.jacfwd(features))
+    pairs = jax.vmap(curvature)(jnp.linspace(-1, 3, 17)).reshape(17, 4, 2)
+    radii = np.linalg.norm(np.asarray(pairs), axis=-1)
+    np.testing.assert_allclose(radii, (2 * np.pi / 4) ** 2, rtol=1e-5)
+
+
 def test_flat_features_keep_generality():
     """With g'(0) = 0 but g'''(0) != 0 the features must represent s^3, not even functions only."""
     from pinnkit.ansatz.embedding import AxisFeatures
