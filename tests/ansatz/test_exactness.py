@@ -168,7 +168,7 @@ def test_periodic_ansatz_repeats_with_all_derivatives():
 
 
 def test_harmonics_have_equal_curvature():
-    """(cos, sin)(w k s)/k^2: the second derivatives of all pairs lie on one circle, of radius w^2."""
+    """Second derivatives of all pairs (cos, sin)(w k s)/k^2 lie on one circle, of radius w^2."""
     from pinnkit.ansatz.embedding import AxisFeatures
 
     features = AxisFeatures(-1.0, 3.0, "periodic", 4)
