@@ -25,7 +25,7 @@ from pinnkit.spec.symbols import Coordinate, Parameter
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-POINTS = {1: 512, 2: 10_000}
+POINTS = {1: 512, 2: 4096}
 """About so many places of quadrature by the number of space axes; 30 000 for three and more."""
 
 PROBE = 4
@@ -47,7 +47,7 @@ def integrals(
 
     - `times`: by default 51 from the first to the last.
     - `nodes`: of the Gauss rule per direction (of each triangle, on a mesh); by default about
-      512, 10 000 or 30 000 places for one, two or three space axes.
+      512, 4096 or 30 000 places for one, two or three space axes.
 
     Where there is no space axis, the values themselves. Not finite where the solution is not.
 
