@@ -123,6 +123,8 @@ def plot_spectrum(
             axes.loglog(*_shown(ours[time]), color=colour, label=f"{float(time):.4g}")
             if theirs is not None:
                 axes.loglog(*_shown(theirs[time]), color=colour, linestyle="--")
+        top = float(ours.iloc[1:].to_numpy().max())
+        axes.set_ylim(bottom=top * 1e-33)  # below is rounding
         axes.set_xlabel("$k$")
         axes.set_ylabel(f"power of {', '.join(map(label, names))}")
         axes.set_title("" if theirs is None else "reference dashed")
