@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 WRITERS = {".gif": animation.PillowWriter, ".mp4": animation.FFMpegWriter}
 SUFFIXES = tuple(WRITERS)
 
-RESOLUTION = {1: 401, 2: 129}
+RESOLUTION = {1: 401, 2: 97}
 """Places along each space axis that is shown, by their number."""
 
 Report = Callable[[Progress], None]
@@ -74,7 +74,7 @@ def animate(
     - `path`: `.gif`, or `.mp4` where ffmpeg is installed.
     - `frames`: their number, evenly from the first to the last time, or `times` themselves;
       `fps`: frames per second.
-    - `resolution`: points along each space axis, by default 401 for curves, 129 for maps.
+    - `resolution`: points along each space axis, by default 401 for curves, 97 for maps.
     - `report`: called with `Progress` after each frame.
 
     Raises `OptionError` for another suffix, `.mp4` without ffmpeg, a steady problem or one without
@@ -106,6 +106,7 @@ def animate_comparison(
     comparison: Comparison,
     path: str | Path,
     *,
+    fields: Sequence[str] | None = None,
     frames: int = 101,
     fps: float = 20,
     report: Report = _unheard,
@@ -118,7 +119,7 @@ def animate_comparison(
     Raises `OptionError` where there are no two times, and as `animate` does.
     """
     _check(path, frames, fps)
-    ours, theirs = comparison.ours, comparison.theirs
+    ours, theirs = comparison.ours.select(fields), comparison.theirs.select(fields)
     stored = theirs.times()
     space = [a for a in panels.varying(theirs) if a != theirs.time_axis]
     if len(stored) < 2 or not space:
@@ -246,12 +247,13 @@ def _scales(film: Film) -> dict[tuple[str, int], dict[str, float]]:
     """Limits over all frames by field and column."""
     result: dict[tuple[str, int], dict[str, float]] = {}
     for name in film.fields:
-        stacks = [np.stack([f[c].fields[name] for f in film.frames]) for c in range(len(film.titles))]
+        columns = range(len(film.titles))
+        stacks = [np.stack([values[c].fields[name] for values in film.frames]) for c in columns]
         if not np.isfinite(stacks[0]).any():
             raise OptionError(f"'{name}' has no finite values. Solve again, with other options.")
         common = panels.limits(*stacks[:2])
-        for column, stack in enumerate(stacks):
-            result[name, column] = panels.symmetric(stack) if column == 2 else common
+        for c, stack in enumerate(stacks):
+            result[name, c] = panels.symmetric(stack) if c == 2 else common
     return result
 
 

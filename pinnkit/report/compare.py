@@ -98,7 +98,9 @@ class Comparison:
         """Relative L2 error over time, logarithmic; see `report.over_time.plot_over_time`."""
         return plot_over_time(self, path, **options)
 
-    def valid_time(self, threshold: float = THRESHOLD, lyapunov: float | None = None) -> pd.DataFrame:
+    def valid_time(
+        self, threshold: float = THRESHOLD, lyapunov: float | None = None
+    ) -> pd.DataFrame:
         """Time until the normalised error passes `threshold`; see `report.over_time.valid_time`."""
         return valid_time(self, threshold, lyapunov)
 
@@ -149,7 +151,7 @@ def compare(
     Raises `ReferenceFileError` if the file cannot be used, or all its points lie outside, and
     `OptionError` if a solution has no finite values, or the two have nothing in common.
     """
-    other = _run_or_itself(reference)
+    other = run_or_itself(reference)
     theirs = as_reference(solution, other, rename or {}, time, resolution)
     names = [name for name in theirs.fields if name in field_names(solution)]
     if not names:
@@ -204,7 +206,7 @@ def as_reference(
     return sample(reference, resolution, at)
 
 
-def _run_or_itself(reference: Any) -> Any:
+def run_or_itself(reference: Any) -> Any:
     """The solution in a run file of pinnkit; anything else as it is."""
     if not isinstance(reference, str | Path):
         return reference

@@ -20,7 +20,7 @@ from pinnkit.geometry import Region
 from pinnkit.report.sample import instants
 from pinnkit.report.style import figure, label, save, style
 from pinnkit.report.terms import reader
-from pinnkit.spec.symbols import Coordinate, Parameter
+from pinnkit.spec.symbols import Coordinate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -140,7 +140,11 @@ def _lowered(solution: Any, system: System, name: str, expression: sp.Expr) -> s
         if (s.term.field not in solution.fields if isinstance(s, TermSymbol) else s not in known)
     ]
     if unknown:
-        have = [*solution.fields, *system.axes, *(p.name for p in known if isinstance(p, Parameter))]
+        have = [
+            *solution.fields,
+            *system.axes,
+            *(p.name for p in solution.problem.declared_parameters),
+        ]
         raise OptionError(
             f"'{name}' holds {', '.join(unknown)}, which '{solution.problem.name}' does not have. "
             f"Write it with {', '.join(have)} of that problem, and derivatives of its fields."

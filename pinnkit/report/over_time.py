@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,7 +128,7 @@ def plot_over_time(
                 _marks(axes, valid_time(comparison, threshold), errors, colour)
         if threshold is not None:
             axes.axhline(threshold, color="0.6", linewidth=0.8, zorder=0)
-        _frame(axes, next(iter(named.values())), "relative" if threshold is None else "normalised")
+        _frame(axes, list(named.values()), "relative" if threshold is None else "normalised")
         if lyapunov is not None:
             _lyapunov_axis(axes, lyapunov)
         return save(drawn, path)
@@ -152,14 +152,16 @@ def _squares(
     coordinates, mine = ours.points()
     _, other = theirs.points()
     if axis is None:
-        return pd.Index([], dtype=float), {name: (np.empty(0),) * 3 for name in mine}
+        empty = np.empty(0)
+        return pd.Index([], dtype=float), dict.fromkeys(mine, (empty, empty, empty))
     times, index = np.unique(coordinates[axis], return_inverse=True)
     result = {}
     for name in mine:
         good = np.isfinite(mine[name]) & np.isfinite(other[name])
         error = np.where(good, mine[name] - other[name], 0.0) ** 2
         size = np.where(good, other[name], 0.0) ** 2
-        result[name] = tuple(np.bincount(index, w, len(times)) for w in (error, size, 1.0 * good))
+        error, size, count = (np.bincount(index, w, len(times)) for w in (error, size, 1.0 * good))
+        result[name] = (error, size, count)
     return pd.Index(times, name=axis), result
 
 
@@ -196,8 +198,8 @@ def _curves(axes: Axes, errors: pd.DataFrame, key: str, colour: str) -> None:
         values = errors[name].to_numpy()
         shown = np.where((values > 0) & np.isfinite(values), values, np.nan)
         text = ", ".join(filter(None, [key, label(str(name)) if len(errors.columns) > 1 else ""]))
-        look = {"color": colour if key else LINES[i % len(LINES)], "linestyle": DASHES[i % 4]}
-        axes.plot(errors.index, shown, label=text, **look)
+        shade = colour if key else LINES[i % len(LINES)]
+        axes.plot(errors.index, shown, label=text, color=shade, linestyle=DASHES[i % 4])
 
 
 def _marks(axes: Axes, valid: pd.DataFrame, errors: pd.DataFrame, colour: str) -> None:
@@ -207,14 +209,15 @@ def _marks(axes: Axes, valid: pd.DataFrame, errors: pd.DataFrame, colour: str) -
             axes.axvline(start + elapsed, color=colour, linewidth=0.8, linestyle=":")
 
 
-def _frame(axes: Axes, comparison: Comparison, kind: str) -> None:
-    names = [str(name) for name in comparison.table.index]
-    what = f" of {label(names[0])}" if len(names) == 1 else ""
+def _frame(axes: Axes, comparisons: Sequence[Comparison], kind: str) -> None:
+    times = np.concatenate([c.by_time.index.to_numpy() for c in comparisons])
+    names = {str(name) for c in comparisons for name in c.table.index}
+    what = f" of {label(names.pop())}" if len(names) == 1 else ""
     axes.set_yscale("log")
-    axes.set_xlabel(label(comparison.theirs.time_axis or "t"))
+    axes.set_xlim(times.min(), times.max())
+    axes.set_xlabel(label(comparisons[0].theirs.time_axis or "t"))
     axes.set_ylabel(f"{kind} error{what}")
-    axes.margins(x=0)
-    if any(text for text in axes.get_legend_handles_labels()[1]):
+    if any(axes.get_legend_handles_labels()[1]):
         axes.legend()
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from pinnkit.errors import OptionError
 from pinnkit.reference import Reference
-from pinnkit.report.compare import as_reference
+from pinnkit.report.compare import as_reference, run_or_itself
 from pinnkit.report.sample import field_names, instants, sample
 from pinnkit.report.style import FIELD, figure, label, legend_beside, save, style
 from pinnkit.spec.condition import Kind
@@ -85,11 +85,15 @@ def reference_spectrum(
 ) -> pd.DataFrame:
     """The same of a reference, on its own grid over the periods of the solution's problem.
 
-    `times` must be stored; by default the first, the middle and the last.
+    `reference` may be all that `compare` takes; of another solution this is its `spectrum`. Times
+    of a file must be stored in it; by default the first, the middle and the last.
 
     Raises `OptionError` unless the reference is a uniform grid over whole periods.
     """
-    theirs = as_reference(solution, reference, rename or {}, None, None)
+    other = run_or_itself(reference)
+    if hasattr(other, "problem"):
+        return spectrum(other, fields, times)
+    theirs = as_reference(solution, other, rename or {}, None, None)
     lengths, names = _periods(solution), _names(solution, fields)
     stored = theirs.times()
     chosen = stored[[0, len(stored) // 2, -1]] if times is None else np.atleast_1d(times)
@@ -120,9 +124,9 @@ def plot_spectrum(
         axes = drawn.subplots()
         colours = matplotlib.colormaps[FIELD](np.linspace(0.0, 0.85, len(ours.columns)))
         for time, colour in zip(ours, colours, strict=True):
-            axes.loglog(*_shown(ours[time]), color=colour, label=f"{float(time):.4g}")
+            axes.loglog(*_shown(ours, time), color=colour, label=f"{float(time):.4g}")
             if theirs is not None:
-                axes.loglog(*_shown(theirs[time]), color=colour, linestyle="--")
+                axes.loglog(*_shown(theirs, time), color=colour, linestyle="--")
         top = float(ours.iloc[1:].to_numpy().max())
         axes.set_ylim(bottom=top * 1e-33)  # below is rounding
         axes.set_xlabel("$k$")
@@ -132,9 +136,9 @@ def plot_spectrum(
         return save(drawn, path)
 
 
-def _shown(power: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    values = power.to_numpy()[1:]
-    return power.index.to_numpy()[1:], np.where(values > 0, values, np.nan)
+def _shown(table: pd.DataFrame, time: Any) -> tuple[np.ndarray, np.ndarray]:
+    values = table[time].to_numpy()[1:]
+    return table.index.to_numpy()[1:], np.where(values > 0, values, np.nan)
 
 
 def _spectra(
