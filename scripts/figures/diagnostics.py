@@ -15,7 +15,7 @@ from pinnkit.report import plot_over_time, valid_time
 
 ROOT = Path(__file__).resolve().parents[2]
 LYAPUNOV = 0.048
-END = 600
+END = 450
 
 
 def main() -> None:
