@@ -184,7 +184,7 @@ def _counted(
 
 
 def _write(film: Film, path: str | Path, fps: float, report: Report) -> Path:
-    """Draw every frame anew on axes whose places and scales stay as in the first."""
+    """Draw the fields of every frame anew, on axes that stay as in the first."""
     path = Path(path)
     writer = WRITERS[path.suffix.lower()](fps=fps)  # pyright: ignore[reportCallIssue]
     scales = _scales(film)
@@ -230,7 +230,8 @@ def _draw(
     images: list[list[Any]] = [[] for _ in film.fields]
     for (i, name), column in itertools.product(enumerate(film.fields), range(len(values))):
         axes, scale = grid[i, column], scales[name, column]
-        axes.clear()
+        for artist in (*axes.lines, *axes.collections):
+            artist.remove()
         view = dataclasses.replace(panels.views(values[column])[-1], inside=film.inside)
         colours = {"cmap": DIFFERENCE if column == 2 else FIELD, **scale}
         look: dict[str, Any] = {"color": LINES[column]} if len(view.axes) == 1 else colours

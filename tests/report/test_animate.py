@@ -39,10 +39,11 @@ def test_maps_and_chosen_times(tmp_path):
 
 def test_a_comparison_shows_the_stored_times_of_the_reference(heat, tmp_path):
     other = Stand(heat.domain, {"u": lambda t, x: decay(t, x) + 0.1 * t})
-    found = pictures(compare(other, heat, resolution=3).animate(tmp_path / "a.gif"))
+    result = compare(other, heat, resolution=3)
+    found = pictures(result.animate(tmp_path / "a.gif"))
     assert len(found) == 3 and found[0].shape[1] > 2 * found[0].shape[0]
-    few = compare(other, heat, resolution=8).animate(tmp_path / "few.gif", frames=2)
-    assert len(pictures(few)) == 2
+    with Image.open(result.animate(tmp_path / "few.gif", frames=2)) as few:
+        assert few.n_frames == 2
 
 
 def test_ours_and_theirs_share_a_scale_and_the_difference_is_centred(heat):
@@ -91,5 +92,5 @@ def test_an_interrupted_film_leaves_no_file(heat, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        animate(heat, tmp_path / "a.gif", frames=3, resolution=9, report=stop)
+        animate(heat, tmp_path / "a.gif", frames=2, resolution=9, report=stop)
     assert list(tmp_path.iterdir()) == []

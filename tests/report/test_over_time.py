@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from stand_in import Stand
 
@@ -39,6 +39,7 @@ def test_a_known_perturbation_is_the_error_of_each_time():
     np.testing.assert_allclose(normalised_error(result)["u"], expected, rtol=1e-12)
 
 
+@settings(max_examples=20)
 @given(st.floats(0.05, 0.9), st.floats(0.05, 2.0))
 def test_valid_time_of_a_linear_divergence_is_exact(threshold, lyapunov):
     row = valid_time(against(lambda t: 0.1 * t), threshold, lyapunov).loc["u"]
