@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import matplotlib
 import numpy as np
 from matplotlib import animation
+from matplotlib.colors import to_rgb
+from PIL import Image
 
 from pinnkit.errors import OptionError
 from pinnkit.files import atomic
@@ -27,7 +30,32 @@ if TYPE_CHECKING:
 
     from pinnkit.report.compare import Comparison
 
-WRITERS = {".gif": animation.PillowWriter, ".mp4": animation.FFMpegWriter}
+
+class Gif(animation.PillowWriter):
+    """Frames with one palette, so that a colour means the same value in all of them."""
+
+    def finish(self) -> None:
+        palette = Image.new("P", (1, 1))
+        palette.putpalette(_colours().tobytes())
+        self._frames = [
+            frame.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE)
+            for frame in self._frames
+        ]
+        super().finish()
+
+
+def _colours() -> np.ndarray:
+    """256 colours as bytes: two maps, tints of the lines, and greys."""
+    maps = [
+        matplotlib.colormaps[name](np.linspace(0, 1, 110))[:, :3] for name in (FIELD, DIFFERENCE)
+    ]
+    lines = np.array([to_rgb(colour) for colour in LINES[:3]])
+    tints = [share * lines + 1 - share for share in (1.0, 0.75, 0.5, 0.25)]
+    greys = np.repeat(np.linspace(0, 1, 24)[:, None], 3, axis=1)
+    return np.rint(255 * np.concatenate([*maps, *tints, greys])).astype(np.uint8)
+
+
+WRITERS = {".gif": Gif, ".mp4": animation.FFMpegWriter}
 SUFFIXES = tuple(WRITERS)
 
 RESOLUTION = {1: 401, 2: 97}
