@@ -20,6 +20,7 @@ from pinnkit.spec.problem import Problem
 
 if TYPE_CHECKING:
     import matplotlib.figure
+    import pandas
     import xarray
 
     from pinnkit.reference import Reference
@@ -188,6 +189,21 @@ class Solution:
         from pinnkit.report.plots import plot
 
         return plot(self, path, **options)
+
+    def animate(self, path: str | Path, **options: Any) -> Path:
+        """Write a film over time, `.gif` or `.mp4`; see `report.animate.animate` for options."""
+        from pinnkit.report.animate import animate
+
+        return animate(self, path, **options)
+
+    def integrals(self, expressions: Mapping[str, Any], **options: Any) -> pandas.DataFrame:
+        """Integrals over space by time of SymPy expressions of the problem's own fields.
+
+        For example `{"energy": u**2 / 2}`; see `report.integrals.integrals` for options.
+        """
+        from pinnkit.report.integrals import integrals
+
+        return integrals(self, expressions, **options)
 
     def compare(
         self,

@@ -400,3 +400,45 @@ def test_the_module_runs_without_a_traceback(tmp_path):
     command = [sys.executable, "-m", "pinnkit.cli", "solve", str(tmp_path / "none.py"), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and done.stdout == "" and "Traceback" not in done.stderr
+
+
+def test_what_is_asked_about_time_is_told_beside_the_table(heat, tmp_path):
+    """exp(-k pi^2 t) against twice the rate: keys of their own, the documented ones as they are."""
+    paths = [tmp_path / f"{i}.h5" for i in (1, 2)]
+    for path, k in zip(paths, (0.1, 0.2), strict=True):
+        run("solve", heat, "--method", "exact", "--set", f"k={k}", "--out", path, "--quiet")
+    curve = tmp_path / "e.png"
+    plain = json.loads(run("compare", *paths, "--json").stdout)
+    asked = ("--over-time", curve, "--lyapunov", 2, "--threshold", 0.3, "--json")
+    facts = json.loads(run("compare", *paths, *asked).stdout)
+    assert {k: facts[k] for k in plain} == plain and curve.stat().st_size > 1000
+    errors = np.array(facts["over_time"]["u"])
+    times = np.array(facts["over_time"]["time"])
+    np.testing.assert_allclose(errors, np.exp(0.1 * np.pi**2 * times) - 1, atol=1e-12)
+    valid = facts["valid_time"]["u"]
+    assert valid["passed"] and valid["lyapunov_times"] == pytest.approx(2 * valid["time"])
+    told = run("compare", *paths, "--lyapunov", 2).stdout
+    assert re.search(r"u: normalised error below 0.4 for 0\.\d+, 0\.\d+ Lyapunov times", told)
+    told = run("compare", paths[0], paths[0], "--threshold", 0.1).stdout
+    assert "below 0.1 for 1, the whole time that was compared" in told
+
+
+def test_films_and_spectra_of_a_run(heat, tmp_path):
+    run_file, film = tmp_path / "a.h5", tmp_path / "a.gif"
+    run("solve", heat, "--method", "exact", "--out", run_file, "--quiet")
+    assert json.loads(run("animate", run_file, "--out", film, "--frames", 2, "--json").stdout) == {
+        "out": str(film)
+    }
+    assert film.read_bytes().startswith(b"GIF89a")
+    told = run("animate", run_file, "--out", film, "--frames", 2, "--quiet")
+    assert told.stdout == f"written to {film}\n" and told.stderr == ""
+    assert "unknown kind '.png'" in refused("animate", run_file, "--out", tmp_path / "a.png")
+    out = tmp_path / "s.png"
+    assert "'heat' has x without that" in refused("spectrum", run_file, "--out", out)
+    path = tmp_path / "wave.py"
+    periodic = PROBLEM.replace('Dirichlet(u, 0, on=("x-", "x+"))', 'Periodic("x")')
+    path.write_text(periodic.replace("Dirichlet", "Periodic").replace("pi * x", "2 * pi * x"))
+    run("solve", path, "--method", "exact", "--out", run_file, "--quiet")
+    facts = json.loads(run("spectrum", run_file, run_file, "--out", out, "--json").stdout)
+    assert facts["k"][1] == pytest.approx(2 * np.pi) and out.stat().st_size > 1000
+    assert facts["power"]["0"][1] == pytest.approx(0.5) and len(facts["power"]) == 3

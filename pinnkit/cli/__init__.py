@@ -1,4 +1,6 @@
-"""The command line."""
+"""The command line: solve, reference, show, study; compare, animate, spectrum."""
 
-from pinnkit.cli.commands import app as app
-from pinnkit.cli.commands import main as main
+from pinnkit.cli import commands as commands
+from pinnkit.cli import results as results
+from pinnkit.cli.program import app as app
+from pinnkit.cli.program import main as main

@@ -1,5 +1,5 @@
 """`python -m pinnkit.cli`."""
 
-from pinnkit.cli.commands import main
+from pinnkit.cli import main
 
 main()

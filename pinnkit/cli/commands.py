@@ -1,44 +1,41 @@
-"""The command line: solve, compare, reference, show, study.
+"""Commands that begin with a problem: solve, reference, show, study."""
 
-Exit status: 0 success, 1 the solver failed, 2 bad input, 130 interrupted (work is kept).
-"""
-
-import functools
-import importlib.metadata
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pinnkit.cli.account import (
-    as_options,
-    checkpoint_told,
-    note,
-    opened,
-    tell,
-    tell_how_to_go_on,
-)
+from pinnkit.cli.account import checkpoint_told, note, opened, tell, tell_how_to_go_on
 from pinnkit.cli.options import (
     check_output,
     check_precision,
     check_seed,
     checkpoint_path,
-    pair,
     parse_budget,
     parse_parameters,
 )
-from pinnkit.errors import MethodError, OptionError, PinnkitError
+from pinnkit.cli.program import (
+    FAILED,
+    FIGURE_SUFFIXES,
+    FLAG,
+    INTERRUPTED,
+    File,
+    Json,
+    Plot,
+    Quiet,
+    Set,
+    app,
+    tidy,
+)
+from pinnkit.errors import OptionError
 
 if TYPE_CHECKING:
     from pinnkit.methods.base import Method
     from pinnkit.solution import Solution
     from pinnkit.spec.problem import Problem
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 RUN_SUFFIXES = (".h5", ".hdf5")
-FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 METHODS = {
     "pinn": ("pinn", "PINN"),
     "experts": ("least_squares", "LeastSquares"),
@@ -51,94 +48,9 @@ METHODS = {
 }
 _CHOICES = ", ".join(f"{name} (class {cls})" for name, (_, cls) in METHODS.items())
 
-app = typer.Typer(
-    name="pinnkit",
-    help="Declare a PDE once in SymPy; solve it with networks, experts or classical methods.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-File = Annotated[Path, typer.Argument(metavar="FILE", help="Problem file that defines `problem`.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Parameter, such as nu=0.005; may be given several times."),
-]
-FLAG: dict[str, Any] = {"metavar": ""}
-"""Options that take no value; Typer would show `<bool>`."""
-
-Json = Annotated[
-    bool, typer.Option("--json", **FLAG, help="Print one JSON object and nothing else.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", **FLAG, help="No progress; a short account.")]
-Plot = Annotated[Path | None, typer.Option(help="Figure: .png .pdf .svg.")]
-Map = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--map",
-        help="Name in REFERENCE = name in the problem: usol=u if the file calls the field u "
-        "'usol'. Also U_x=u for a part of a vector, 'usol\\[x,t]=u' to state the order of an "
-        "array's dimensions, 0.5=x for a coordinate that the file leaves out. May be given "
-        "several times.",
-    ),
-]
-
-
-def main() -> None:
-    """Run the command line; this is the entry point `pinnkit`."""
-    app()
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"pinnkit {importlib.metadata.version('pinnkit')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _common(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version",
-            **FLAG,
-            callback=_print_version,
-            is_eager=True,
-            help="Print the version and exit.",
-        ),
-    ] = False,
-) -> None:
-    """Options before any command; `--version` ends the program by itself."""
-
-
-def _tidy(command: Callable[..., None]) -> Callable[..., None]:
-    """One clear line instead of a traceback, and the agreed exit status."""
-
-    @functools.wraps(command)
-    def wrapped(*args: Any, **options: Any) -> None:
-        try:
-            command(*args, **options)
-        except MethodError as error:
-            _complain(error, FAILED)
-        except PinnkitError as error:
-            _complain(error, BAD_INPUT)
-        except KeyboardInterrupt:
-            note("interrupted")
-            raise typer.Exit(INTERRUPTED) from None
-
-    return wrapped
-
-
-def _complain(error: Exception, status: int) -> None:
-    """The message as one line; what it lists, indented, goes below."""
-    text = as_options(str(error))
-    lines = text.splitlines() if "\n  " in text else [text]
-    note("\n".join("  " * line.startswith("  ") + " ".join(line.split()) for line in lines))
-    raise typer.Exit(status) from None
-
 
 @app.command()
-@_tidy
+@tidy
 def solve(
     file: File,
     set_: Set = None,
@@ -198,34 +110,7 @@ def solve(
 
 
 @app.command()
-@_tidy
-def compare(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Run file written by `pinnkit solve --out`.")
-    ],
-    reference: Annotated[
-        Path,
-        typer.Argument(metavar="REFERENCE", help="Run file, data file or OpenFOAM case."),
-    ],
-    map_: Map = None,
-    time: Annotated[float | None, typer.Option(help="Compare at this stored time only.")] = None,
-    plot: Plot = None,
-    as_json: Json = False,
-) -> None:
-    """Compare RUN with what others computed, at their own points."""
-    if plot is not None:
-        check_output(plot, FIGURE_SUFFIXES)
-    from pinnkit.runfile import load
-
-    rename = dict(pair(text, "--map") for text in map_ or [])
-    result = load(run).compare(reference, rename=rename, time=time)
-    if plot is not None:
-        result.plot(plot)
-    typer.echo(json.dumps(result.to_json()) if as_json else str(result))
-
-
-@app.command()
-@_tidy
+@tidy
 def reference(
     file: File,
     out: Annotated[Path, typer.Option(help="File to write: .h5 .nc .npz .csv.")],
@@ -253,7 +138,7 @@ def reference(
 
 
 @app.command()
-@_tidy
+@tidy
 def show(file: File, set_: Set = None, as_json: Json = False) -> None:
     """Print the equations of FILE, their traits, and how they would be solved."""
     from pinnkit.report.show import facts_of
@@ -264,7 +149,7 @@ def show(file: File, set_: Set = None, as_json: Json = False) -> None:
 
 
 @app.command()
-@_tidy
+@tidy
 def study(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="File that defines `study`.")],
     workers: Annotated[int | None, typer.Option(help="Processes; 1 by default.")] = None,

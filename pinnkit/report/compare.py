@@ -14,6 +14,12 @@ import pandas as pd
 from pinnkit.errors import OptionError, PinnkitError, ReferenceFileError
 from pinnkit.reference import Reference, read
 from pinnkit.report import norms
+from pinnkit.report.over_time import (
+    THRESHOLD,
+    plot_over_time,
+    relative_l2_by_time,
+    valid_time,
+)
 from pinnkit.report.sample import evaluate_at, field_names, inside, sample, solution_name
 
 if TYPE_CHECKING:
@@ -88,6 +94,22 @@ class Comparison:
 
         return plot_comparison(self, path)
 
+    def plot_over_time(self, path: str | Path | None = None, **options: Any) -> "Figure":
+        """Relative L2 error over time, logarithmic; see `report.over_time.plot_over_time`."""
+        return plot_over_time(self, path, **options)
+
+    def valid_time(
+        self, threshold: float = THRESHOLD, lyapunov: float | None = None
+    ) -> pd.DataFrame:
+        """Time until the normalised error passes `threshold`; see `report.over_time.valid_time`."""
+        return valid_time(self, threshold, lyapunov)
+
+    def animate(self, path: str | Path, **options: Any) -> Path:
+        """Ours, theirs and the difference over time; see `report.animate.animate_comparison`."""
+        from pinnkit.report.animate import animate_comparison
+
+        return animate_comparison(self, path, **options)
+
     def __str__(self) -> str:
         numbers = self.table.drop(columns=["n_points", "floor"]).map(lambda v: f"{v:.2e}")
         floors = [self.theirs.floor.get(str(name)) for name in self.table.index]
@@ -129,7 +151,7 @@ def compare(
     Raises `ReferenceFileError` if the file cannot be used, or all its points lie outside, and
     `OptionError` if a solution has no finite values, or the two have nothing in common.
     """
-    other = _run_or_itself(reference)
+    other = run_or_itself(reference)
     theirs = as_reference(solution, other, rename or {}, time, resolution)
     names = [name for name in theirs.fields if name in field_names(solution)]
     if not names:
@@ -184,7 +206,7 @@ def as_reference(
     return sample(reference, resolution, at)
 
 
-def _run_or_itself(reference: Any) -> Any:
+def run_or_itself(reference: Any) -> Any:
     """The solution in a run file of pinnkit; anything else as it is."""
     if not isinstance(reference, str | Path):
         return reference
@@ -235,13 +257,12 @@ def _comparison(
         worst[name] = {a: float(c[mask][place]) for a, c in coordinates.items()}
         rows[name] = _row(mine, other, theirs.floor.get(name))
     table = pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS))
-    by_time = _by_time(ours.time_axis, coordinates, flat_ours, flat_theirs)
     levels = _compare_levels(ours.eigenvalues, theirs.eigenvalues)
     return Comparison(
         name=solution_name(solution),
         reference=theirs.source,
         table=table,
-        by_time=by_time,
+        by_time=relative_l2_by_time(ours, theirs),
         levels=levels,
         worst=worst,
         n_points=count,
@@ -277,27 +298,6 @@ def _row(ours: np.ndarray, theirs: np.ndarray, floor: float | None) -> list[floa
         len(ours),
         math.nan if floor is None else floor,
     ]
-
-
-def _by_time(
-    time_axis: str | None,
-    coordinates: Mapping[str, np.ndarray],
-    ours: Mapping[str, np.ndarray],
-    theirs: Mapping[str, np.ndarray],
-) -> pd.DataFrame:
-    """Relative L2 at each stored time, by sums of squares over equal times."""
-    if time_axis is None:
-        return pd.DataFrame(columns=list(ours))
-    times, index = np.unique(coordinates[time_axis], return_inverse=True)
-    columns = {}
-    for name in ours:
-        good = np.isfinite(ours[name]) & np.isfinite(theirs[name])
-        error = np.where(good, ours[name] - theirs[name], 0.0) ** 2
-        size = np.bincount(index, np.where(good, theirs[name], 0.0) ** 2, len(times))
-        total = np.bincount(index, error, len(times))
-        ratio = np.divide(total, size, out=np.full(len(times), np.nan), where=size > 0)
-        columns[name] = np.sqrt(ratio)
-    return pd.DataFrame(columns, index=pd.Index(times, name=time_axis))
 
 
 def _nothing_to_compare(

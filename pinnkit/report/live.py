@@ -59,7 +59,8 @@ def table(progress: Progress, budget: float | None) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(title=Text(_step(progress)), title_justify="left")
+    named = bool(progress.losses) or progress.error_estimate is not None
+    drawn = Table(title=Text(_step(progress)), title_justify="left", show_header=named)
     drawn.add_column("residual")
     drawn.add_column("rms", justify="right")
     for name, value in progress.losses.items():

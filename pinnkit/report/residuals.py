@@ -2,17 +2,13 @@
 
 from typing import Any
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from pinnkit import precision
-from pinnkit.compile import DerivativePlan, Residual, System, Term, compile_problem
-from pinnkit.derivatives.autodiff import term_values
+from pinnkit.compile import Residual, System, compile_problem
 from pinnkit.geometry import outlined
 from pinnkit.objective.blocks import Places, block
-from pinnkit.solution import evaluate
+from pinnkit.report.terms import reader
 from pinnkit.spec.condition import Kind
 
 MEASURED = (Kind.EQUATION, Kind.BOUNDARY, Kind.INITIAL)
@@ -38,34 +34,10 @@ def residual_rms(solution: Any, points: int = 2000, seed: int = 1) -> dict[str, 
 def _rms(system: System, residual: Residual, solution: Any, points: int, seed: int) -> float:
     made = block(system, [residual], points, points, seed)
     places: Places = made.pool
-    plan = residual.plan
-    if hasattr(solution.evaluator, "derivative"):
-        terms = _grid_terms(solution.evaluator, solution.fields, plan, places.points)
-    else:
-        terms = _point_terms(solution.evaluator, solution.fields, plan, places.points)
+    terms = reader(solution, residual.plan)(np.asarray(places.points))
     z = system.coordinates(places.points)
     if places.normals is not None:
         normals = enumerate(system.domain.space_axes)
         z |= {f"n_{axis}": places.normals[:, i] for i, axis in normals}
     values = np.asarray(residual.fn(terms, z, system.parameters)) / made.scales[0]
     return float(np.sqrt(np.mean(np.square(values))))
-
-
-def _grid_terms(
-    evaluator: Any, fields: tuple[str, ...], plan: DerivativePlan, points: jax.Array
-) -> dict[Term, jax.Array]:
-    """All derivatives have the grid of the values: one compiled interpolation serves all."""
-    where, column = np.asarray(points), {name: i for i, name in enumerate(fields)}
-    orders = dict.fromkeys(term.orders for term in plan.terms)
-    values = {o: jnp.asarray(evaluate(evaluator.derivative(o), where)) for o in orders}
-    return {term: values[term.orders][:, column[term.field]] for term in plan.terms}
-
-
-@eqx.filter_jit
-def _point_terms(
-    evaluator: Any, fields: tuple[str, ...], plan: DerivativePlan, points: jax.Array
-) -> dict[Term, jax.Array]:
-    def at(point: jax.Array) -> jax.Array:
-        return evaluator(point[None])[0]
-
-    return jax.vmap(lambda z: term_values(at, fields, plan, z))(points)

@@ -1,6 +1,6 @@
 """Values of a solution on a uniform grid of its domain: what plots and exports start from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,25 @@ def sample(
         solution_floor(solution),
         getattr(solution, "eigenvalues", {}),
     )
+
+
+def instants(solution: Any, times: Sequence[float] | None, count: int) -> np.ndarray:
+    """`times`, by default `count` from the first to the last.
+
+    Raises `OptionError` for a steady problem, none at all, and times outside the domain.
+    """
+    domain, name = solution.problem.domain, solution.problem.name
+    if domain.time is None:
+        raise OptionError(f"'{name}' is steady: nothing changes over time. Plot it instead.")
+    low, high = domain.bounds[domain.time]
+    found = np.linspace(low, high, count) if times is None else np.array(times, float, ndmin=1)
+    if not len(found) or np.any((found < low) | (found > high)):
+        given = "none" if not len(found) else f"{found.min():g} to {found.max():g}"
+        raise OptionError(
+            f"times={given}: '{name}' is solved for {low:g} <= {domain.time} <= {high:g}. "
+            "Choose times inside."
+        )
+    return found
 
 
 def _counts(
