@@ -64,6 +64,11 @@ class GridBlock(eqx.Module):
         return self.block.names
 
     @property
+    def scales(self) -> tuple[float, ...]:
+        """What the residuals are divided by."""
+        return self.block.scales
+
+    @property
     def count(self) -> int:
         """Number of places."""
         return math.prod(self.shape)

@@ -79,6 +79,12 @@ class ResidualObjective(Objective):
         """Names of the residuals, in the order of the weights w (R,)."""
         return tuple(name for part in (*self._parts, *self.integrals) for name in part.names)
 
+    @property
+    def scales(self) -> dict[str, float]:
+        """What the equations' residuals were divided by, by name."""
+        pairs = ((part.names, part.scales) for part in self.equations)
+        return {n: s for names, scales in pairs for n, s in zip(names, scales, strict=True)}
+
     def sample(
         self, key: Array, params: Trial, step: Array, previous: ResidualBatch | None = None
     ) -> ResidualBatch:

@@ -12,7 +12,8 @@ from pinnkit.compile import compile_problem
 from pinnkit.errors import MethodError, OptionError
 from pinnkit.geometry import Box
 from pinnkit.methods.base import Run
-from pinnkit.methods.pinn import PINN, default_network, default_sampling, recommended_stages
+from pinnkit.methods.pinn import PINN
+from pinnkit.methods.pinn_defaults import default_network, default_sampling, recommended_stages
 from pinnkit.nn import MLP, Factorized, Fourier, PirateNet, Separable
 from pinnkit.objective import Causal
 from pinnkit.objective.sampling import R3, RAD, Grid
