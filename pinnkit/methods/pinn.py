@@ -29,7 +29,14 @@ from pinnkit.methods.pinn_defaults import (
     weights,
 )
 from pinnkit.methods.windows import TOO_LONG, March, Recipe, marching, obstacle, sizes, too_long
-from pinnkit.objective import Causal, ResidualObjective, TimeSlabs, Trial, residual_objective
+from pinnkit.objective import (
+    Causal,
+    PseudoTime,
+    ResidualObjective,
+    TimeSlabs,
+    Trial,
+    residual_objective,
+)
 from pinnkit.objective.causal import NOTES
 from pinnkit.objective.sampling import Grid, Sampling
 from pinnkit.objective.weighting import Fixed, Weighting
@@ -59,6 +66,7 @@ class PINN(Method):
       between points are rough. Windows in time are not solved on grids: None takes `RAD` there.
     - `causality`: `Causal()`, weights by which late times wait for earlier ones; None for none.
       `stats["causality"]` says whether all times are certified. See `Causal` for a patent notice.
+    - `pseudo_time`: `PseudoTime()`, residuals relaxed in steps of pseudo-time; None for none.
     - `weighting`: weights of residuals and places, one of `weighting.Fixed(conditions=10)`,
       where `conditions` is the factor of conditions that are not exact, `GradientNorm()`, `NTK()`,
       `Attention()`. The validation score takes fixed weights always.
@@ -78,6 +86,7 @@ class PINN(Method):
     points: int | None = eqx.field(static=True, default=None)
     sampling: Sampling | None = eqx.field(static=True, default=None)
     causality: Causal | None = eqx.field(static=True, default=None)
+    pseudo_time: PseudoTime | None = eqx.field(static=True, default=None)
     weighting: Weighting = eqx.field(static=True, default=Fixed())
     harmonics: int = eqx.field(static=True, default=1)
     windows: int | None = eqx.field(static=True, default=None)
@@ -88,6 +97,11 @@ class PINN(Method):
             raise OptionError(
                 f"PINN(causality={self.causality!r}) is no rule for causal weights. Give "
                 "Causal(epsilons=(0.1, 1.0, 10.0)), say, or None."
+            )
+        if not isinstance(self.pseudo_time, PseudoTime | None):
+            raise OptionError(
+                f"PINN(pseudo_time={self.pseudo_time!r}) is no rule for pseudo-time. Give "
+                "PseudoTime() or None."
             )
         if self.tolerance is not None and not 0 < self.tolerance < math.inf:
             raise OptionError(
@@ -215,6 +229,7 @@ class PINN(Method):
             slabs=slabs,
             sampling=sampling,
             weighting=self.weighting,
+            pseudo_time=self.pseudo_time,
             seed=int(jax.random.randint(key, (), 0, 2**31 - 1)),
         )
 
