@@ -72,8 +72,8 @@ class PseudoTime:
 
     def ratio(self, residuals: Array, fields: Array) -> Array:
         """|dr| / |du| (k,) of changes (N, k), within the bounds; NaN where nothing changed."""
-        size = lambda a: jnp.sqrt(jnp.mean(a**2, axis=0))  # noqa: E731
-        return jnp.clip(size(residuals) / size(fields), self.smallest, self.largest)
+        found = _size(residuals) / _size(fields)
+        return jnp.clip(found, self.smallest, self.largest)
 
     def factor(self, square: Array) -> Array:
         """What is left of w where the mean squares of the equations sum to `square`."""
@@ -92,7 +92,7 @@ class Group:
 
     def of(self, fields: Array) -> Array:
         """Dimensionless associated fields (N, k) of all fields (N, c)."""
-        return fields[:, jnp.array(self.columns)] / jnp.array(self.scales)
+        return fields[:, jnp.array(self.columns)] / jnp.array(self.scales)[None, :]
 
 
 class Steps(eqx.Module):
@@ -175,7 +175,7 @@ class Stepping(eqx.Module):
         both = zip(self.groups, now, before, strict=True)
         changes = [(a - c, g.of(b) - g.of(d)) for g, (a, b), (c, d) in both]
         found = jnp.concatenate([self.rule.ratio(*change) for change in changes])
-        usable = jnp.isfinite(found)
+        usable = jnp.isfinite(found) & jnp.concatenate([*map(_moves, self.groups, now, before)])
         keep = jnp.where(state.updates == 0, 0.0, self.rule.keep)
         mixed = keep * state.rates + (1 - keep) * jnp.where(usable, found, 0.0)
         square = sum(jnp.sum(jnp.mean(r**2, axis=0)) for r, _ in now)
@@ -195,6 +195,17 @@ class Stepping(eqx.Module):
         anchors = tuple(g.of(each) for g, each in zip(self.groups, fields, strict=True))
         new = Steps(arrays, anchors, state.rates, state.updates, state.factor, state.taken + 1)
         return jax.lax.stop_gradient(new)
+
+
+def _size(values: Array) -> Array:
+    """Root mean square (k,) over the places of values (N, k)."""
+    return jnp.sqrt(jnp.mean(values**2, axis=0))
+
+
+def _moves(group: Group, now: Probe, before: Probe) -> Array:
+    """Whether fields changed by more than rounding, (k,)."""
+    new, old = group.of(now[1]), group.of(before[1])
+    return _size(new - old) > 10 * jnp.finfo(new.dtype).eps * _size(new)
 
 
 def _earlier(state: Steps, params: Any) -> Any:

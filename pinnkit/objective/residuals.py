@@ -38,8 +38,8 @@ class ResidualObjective(Objective):
 
     The places of equations are drawn from their pools by `sampling`, evenly elsewhere. `weighting`
     gives w and lambda, `slabs` the causal weights c of the equations, `stepping` what pseudo-time
-    adds to their residuals; all of these are constants of differentiation. Residuals of boundary and initial conditions, observations and integrals are
-    those that the ansatz leaves soft.
+    adds to their residuals; all of these are constants of differentiation. Residuals of boundary
+    and initial conditions, observations and integrals are those that the ansatz leaves soft.
     """
 
     equations: tuple[Equations, ...]
@@ -119,7 +119,7 @@ class ResidualObjective(Objective):
         if self.slabs is not None:
             batch = self._with_causal(params, batch, step % self.slabs.rule.every == 0)
         if self.stepping is not None and batch.steps is not None:
-            probes, fields = (partial(f, batch=batch) for f in (self.probes, self._fields))
+            probes, fields = partial(self.probes, batch=batch), partial(self._fields, batch=batch)
             steps = self.stepping.followed(batch.steps, params, probes, fields, step)
             batch = replace(batch, steps=steps)
         sizes = measure(self, params, batch)

@@ -244,6 +244,38 @@ def test_every_window_climbs_the_ladder_anew_and_a_march_resumes_on_its_rung(tmp
 
 
 @pytest.mark.accuracy
+def test_a_march_that_closes_early_in_pseudo_time_resumes_exactly(tmp_path):
+    """Interrupted at the record that closes its second window, and in the third."""
+    stages = (pk.Adam(steps=50), pk.SSBFGS(steps=400, resample_every=20, refreeze_every=10))
+    rule = pk.PseudoTime(largest=1.0, every=3)
+    method, path = small(windows=3, stages=stages, pseudo_time=rule, tolerance=0.02), tmp_path / "m"
+    whole = pk.solve(TRAVELLING, method)
+    assert whole.status.ok and error(whole) < 0.1
+    lines = whole.stats["windows"].splitlines()
+    assert len(lines) == 3 and all("the tolerance 0.02 was reached" in line for line in lines)
+    number, step = whole.history["window"], whole.history["step"]
+    last = step[number == 2][-1] - step[number == 1][-1]
+    assert last < 450 and "u  " in str(whole)
+
+    def stop(window, at):
+        def report(progress):
+            steps = progress.step + 50 * progress.stage.startswith("SSBFGS")
+            if f"window {window}" in progress.stage and progress.losses and steps >= at:
+                raise KeyboardInterrupt
+
+        return report
+
+    for report in (stop(2, last), stop(3, 30)):
+        part = pk.solve(TRAVELLING, method, checkpoint=path, report=report)
+        assert part.status.interrupted
+    resumed = pk.solve(TRAVELLING, method, checkpoint=path)
+    for name in ("loss", "validation", "step"):
+        assert np.array_equal(whole.history[name], resumed.history[name])
+    for name in ("windows", "error budget"):
+        assert resumed.stats[name] == whole.stats[name]
+
+
+@pytest.mark.accuracy
 def test_what_is_not_resolved_is_halved(monkeypatch):
     monkeypatch.setattr(module, "PROBE", 25)
     monkeypatch.setattr(module, "LARGE", 0.1)
