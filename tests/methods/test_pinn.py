@@ -101,7 +101,7 @@ def test_resumed_run_equals_an_uninterrupted_one(solved, tmp_path):
 
 @pytest.mark.accuracy
 def test_causal_weights_train_too():
-    method = small(steps=50, causality=Causal(epsilons=(1e-3, 1.0), slabs=8))
+    method = small(steps=50, causality=Causal(epsilons=(1e-3, 1.0), slabs=8, stop=False))
     reports = []
     solution = method.run(diffusion(), Run(jax.random.key(0), report=reports.append))
     history = solution.history

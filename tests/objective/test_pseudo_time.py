@@ -20,6 +20,8 @@ from pinnkit.spec.calculus import div, laplacian
 from pinnkit.spec.condition import Equation, Initial, Integral, Periodic
 from pinnkit.spec.problem import Problem
 from pinnkit.spec.symbols import coordinates, field
+from pinnkit.training import SSBFGS, Adam, fit
+from pinnkit.training.program import Program
 
 pytestmark = pytest.mark.usefixtures("x64")
 t, x, y = coordinates("t x y")
@@ -130,6 +132,31 @@ def test_at_rest_the_loss_is_that_of_the_residual(stepped):
     loss, squares, _, batch, *_ = after(jnp.asarray(0.7), jnp.asarray(0.7))
     np.testing.assert_allclose(loss, squares["fall"], rtol=1e-14)
     assert batch.steps.updates == 0 and batch.steps.taken == 2
+
+
+def test_fits_resume_exactly(tmp_path):
+    """Interrupted in a first-order stage and then in one with a line search."""
+    conditions = [Equation(Eq(q.diff(t), -(q**2) - 1), name="fall"), Initial(q, 0)]
+    system = compile_problem(Problem("fall", Box(t=(0, 2), time="t"), conditions))
+    rule = PseudoTime(every=2)
+    objective = residual_objective(system, (), points=16, sampling=Even(), pseudo_time=rule)
+    trial = Trial(Line(jnp.asarray(2.0)), {})
+    program = Program(objective, trial)
+    stages = (Adam(steps=12), SSBFGS(steps=12, resample_every=4, refreeze_every=2))
+    shared = dict(key=KEY, record_every=3, program=program)
+    whole, path = fit(objective, trial, stages, **shared), tmp_path / "run.h5"
+    assert np.all(whole.history["loss"] >= 0)
+    for looks in (2, 3):
+        left = iter(range(looks))
+        stop = lambda left=left: next(left, None) is None  # noqa: E731
+        part = fit(objective, trial, stages, checkpoint=path, interrupted=stop, **shared)
+        assert not part.finished
+    resumed = fit(objective, trial, stages, checkpoint=path, **shared)
+    for name in ("loss", "validation", "fall"):
+        np.testing.assert_array_equal(whole.history[name], resumed.history[name])
+    # the first step has no term yet, later ones have
+    squares = whole.history["fall"]
+    assert np.any(np.abs(whole.history["loss"] / squares - 1) > 1e-6)
 
 
 u, v, p = (field(name, x, y) for name in "uvp")
