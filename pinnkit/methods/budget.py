@@ -23,7 +23,7 @@ def defects(
         |defect of d^(m-1) u/dt^(m-1)| <= length * rms(M^-1 r),
 
     as root mean squares over space and as long as the equation does not amplify differences. It is
-    given in units of the scale of u (over half the whole time to the power m - 1). `scales` are
+    given in units of the scale of u over half the whole time to the power m - 1. `scales` are
     those of the residuals, `held_out` their root mean squares in these units. M is evaluated at
     sampled places, and its worst inverse counts; it is infinite where M is singular there.
 
@@ -39,7 +39,7 @@ def defects(
     mass = np.stack([[each.get(top, zero) for top in tops.values()] for each in found])
     inverse = _worst_inverse(np.moveaxis(mass, -1, 0))
     raw = np.array([scales[r.name] * held_out[r.name] for r in rows])
-    added = length * np.where(raw > 0, inverse, 0.0) @ raw
+    added = length * np.where(raw == 0, 0.0, inverse) @ raw
     sizes = term_sizes(system)
     units = [sizes[name][top.orders] * _half(system) for name, top in tops.items()]
     return {name: float(a / unit) for name, a, unit in zip(tops, added, units, strict=True)}

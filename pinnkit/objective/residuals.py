@@ -271,7 +271,7 @@ class ResidualObjective(Objective):
         return head(params.function)
 
     def score(self, params: Trial, batch: ResidualBatch) -> Array:
-        """The loss with weights as by `Fixed`, and without causal weights."""
+        """The loss with weights as by `Fixed`, without causal weights and pseudo-time."""
         means = self.means(params, batch)
         weights = zip(self.names, self._base(), strict=True)
         return sum((weight * means[name] for name, weight in weights), jnp.zeros(()))

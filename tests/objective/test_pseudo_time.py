@@ -134,6 +134,7 @@ def test_at_rest_the_loss_is_that_of_the_residual(stepped):
     assert batch.steps.updates == 0 and batch.steps.taken == 2
 
 
+@pytest.mark.accuracy
 def test_fits_resume_exactly(tmp_path):
     """Interrupted in a first-order stage and then in one with a line search."""
     conditions = [Equation(Eq(q.diff(t), -(q**2) - 1), name="fall"), Initial(q, 0)]
