@@ -31,6 +31,7 @@ from pinnkit.methods.sensitivity import sensitivity as sensitivity
 from pinnkit.methods.sensitivity import shape_sensitivity as shape_sensitivity
 from pinnkit.methods.steady import Steady as Steady
 from pinnkit.objective import Causal as Causal
+from pinnkit.objective import PseudoTime as PseudoTime
 from pinnkit.objective import sampling as sampling
 from pinnkit.objective import weighting as weighting
 from pinnkit.solution import Solution as Solution

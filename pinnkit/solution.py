@@ -260,6 +260,10 @@ class Solution:
             lines.append(f"  wall time {self.stats['wall_s']:.2f} s, {self.precision}")
         if "boundary" in self.stats:
             lines.append(f"  boundary: {self.stats['boundary']}")
+        if "error budget" in self.stats:
+            table = str(self.stats["error budget"]).splitlines()
+            lines.append("  error budget of the windows, in units of the fields' scales:")
+            lines += [f"    {row}" for row in table]
         for name, error in (self.error_estimate or {}).items():
             lines.append(f"  {name}: estimated relative L2 error {error:.1e}")
         return "\n".join(lines)

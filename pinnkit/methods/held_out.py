@@ -25,7 +25,14 @@ def certificate(objective: ResidualObjective, result: FitResult, key: jax.Array)
         return ""
     rule, reached = objective.slabs.rule, result.history.get("epsilon")
     epsilon = rule.epsilons[0] if reached is None else float(reached[-1])
-    return rule.words(float(jnp.exp(-epsilon * _longest(objective, result.params, key))), epsilon)
+    return rule.words(least_weight(objective, result.params, epsilon, key), epsilon)
+
+
+def least_weight(
+    objective: ResidualObjective, trial: Trial, epsilon: float, key: jax.Array
+) -> float:
+    """min_i w_i of the causal weights at such places."""
+    return float(jnp.exp(-epsilon * _longest(objective, trial, key)))
 
 
 @eqx.filter_jit

@@ -4,36 +4,44 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinnkit.ansatz import Ansatz, Enforcement, build_ansatz, enforce
+from pinnkit.ansatz import Enforcement, build_ansatz, enforce
 from pinnkit.ansatz.enforce import Architecture
-from pinnkit.ansatz.factors import obstacle_to_factors
 from pinnkit.compile.system import System
 from pinnkit.errors import MethodError, OptionError
-from pinnkit.geometry import Box
 from pinnkit.methods.base import Method, Progress, Run
+from pinnkit.methods.closing import Closing
+from pinnkit.methods.finished import certified, error_budget, histories
 from pinnkit.methods.held_out import certificate, held_out
+from pinnkit.methods.pinn_defaults import (
+    default_network,
+    default_points,
+    default_sampling,
+    recommended_stages,
+    require_curvature,
+    require_factors,
+    residual_adaptive,
+    weights,
+)
 from pinnkit.methods.windows import TOO_LONG, March, Recipe, marching, obstacle, sizes, too_long
-from pinnkit.nn import MLP, Separable, begins_linear
-from pinnkit.nn.separable import SeparableNetwork
-from pinnkit.objective import Causal, ResidualObjective, TimeSlabs, Trial, residual_objective
+from pinnkit.objective import (
+    Causal,
+    PseudoTime,
+    ResidualObjective,
+    TimeSlabs,
+    Trial,
+    residual_objective,
+)
 from pinnkit.objective.causal import NOTES
-from pinnkit.objective.sampling import RAD, Grid, Sampling
+from pinnkit.objective.sampling import Grid, Sampling
 from pinnkit.objective.weighting import Fixed, Weighting
 from pinnkit.solution import Pointwise, Solution, Status
-from pinnkit.training import FactoredSSBFGS, FitResult, LastLayer, Stage, default_stages, fit
-from pinnkit.training.plan import DENSE, ENDLESS
-
-STEPS = 4000
-ROWS, FEWEST, MOST = 2.5, 1000, 8192
-"""Residuals per weight: with fewer, the fit between two draws is far better than the solution
-(Burgers stalls at 4e-5 with 2500 residuals for 941 weights, and does not with 5000)."""
+from pinnkit.training import FitResult, Stage, fit, undecided
 
 UNRESOLVED = 0.1
 """Dimensionless held-out residual above which a result should not be used."""
@@ -58,6 +66,7 @@ class PINN(Method):
       between points are rough. Windows in time are not solved on grids: None takes `RAD` there.
     - `causality`: `Causal()`, weights by which late times wait for earlier ones; None for none.
       `stats["causality"]` says whether all times are certified. See `Causal` for a patent notice.
+    - `pseudo_time`: `PseudoTime()`, residuals relaxed in steps of pseudo-time; None for none.
     - `weighting`: weights of residuals and places, one of `weighting.Fixed(conditions=10)`,
       where `conditions` is the factor of conditions that are not exact, `GradientNorm()`, `NTK()`,
       `Attention()`. The validation score takes fixed weights always.
@@ -66,6 +75,10 @@ class PINN(Method):
       ends, with as many continuous time derivatives as the equation needs; the stages, and equal
       shares of a budget, count for each. None begins with one and halves as long as the residual
       is above 0.3 after 1000 steps. Raises `MethodError` where windows do not apply.
+    - `tolerance`: root of the validation score (dimensionless root mean square residual) at which
+      training, or that of a window, ends before its steps or budget are spent, so that the time is
+      left to later windows; None for no such end. Causal weights end it where their certificate
+      holds (`Causal.stop`); with both, both must hold.
     """
 
     network: Architecture | None = eqx.field(static=True, default=None)
@@ -73,15 +86,27 @@ class PINN(Method):
     points: int | None = eqx.field(static=True, default=None)
     sampling: Sampling | None = eqx.field(static=True, default=None)
     causality: Causal | None = eqx.field(static=True, default=None)
+    pseudo_time: PseudoTime | None = eqx.field(static=True, default=None)
     weighting: Weighting = eqx.field(static=True, default=Fixed())
     harmonics: int = eqx.field(static=True, default=1)
     windows: int | None = eqx.field(static=True, default=None)
+    tolerance: float | None = eqx.field(static=True, default=None)
 
     def __check_init__(self) -> None:
         if not isinstance(self.causality, Causal | None):
             raise OptionError(
                 f"PINN(causality={self.causality!r}) is no rule for causal weights. Give "
                 "Causal(epsilons=(0.1, 1.0, 10.0)), say, or None."
+            )
+        if not isinstance(self.pseudo_time, PseudoTime | None):
+            raise OptionError(
+                f"PINN(pseudo_time={self.pseudo_time!r}) is no rule for pseudo-time. Give "
+                "PseudoTime() or None."
+            )
+        if self.tolerance is not None and not 0 < self.tolerance < math.inf:
+            raise OptionError(
+                f"PINN(tolerance={self.tolerance!r}) is no root mean square to reach. Give a "
+                "positive number, such as 1e-4, or None."
             )
 
     def supports(self, system: System) -> str | None:
@@ -103,6 +128,7 @@ class PINN(Method):
             lambda ansatz, seconds: self.stages or recommended_stages(ansatz, seconds),
             f"{system.digest} {self._identity()}",
             UNRESOLVED,
+            self.tolerance,
         )
         if self.causality is not None and (system.time is None or system.traits.steady):
             raise MethodError(
@@ -140,9 +166,9 @@ class PINN(Method):
         """One network for the whole domain, given up early where windows can follow."""
         build, points, training = keys
         ansatz = build_ansatz(enforcement, recipe.architecture, harmonics=self.harmonics, key=build)
-        _require_curvature(ansatz, system)
+        require_curvature(ansatz, system)
         sampling = self.sampling or default_sampling(system, recipe.architecture)
-        _require_factors(ansatz, sampling, system)
+        require_factors(ansatz, sampling, system)
         objective = self.objective(system, enforcement, points, weights(ansatz), sampling)
         result = fit(
             objective,
@@ -156,7 +182,8 @@ class PINN(Method):
             interrupted=run.interrupted,
             checkpoint=run.checkpoint,
             fingerprint=recipe.identity,
-            give_up=too_long if divisible else lambda *_: None,
+            give_up=too_long if divisible else undecided,
+            done=Closing(objective, _judged(run), self.tolerance),
         )
         return self._solution(system, enforcement, objective, result, run)
 
@@ -168,15 +195,17 @@ class PINN(Method):
         if finished and not resolved:
             reason += _unsatisfied(worst)
         status = Status(resolved, reason, interrupted=reason.startswith("interrupted"))
+        time = str(march.system.time)
         stats = {
-            "windows": march.account(),
+            "windows": "\n".join(window.account(time) for window in march.done),
+            "error budget": error_budget(march.done, time),
             "validation loss": max((w.score for w in march.done), default=math.inf),
             "parameters": sum(w.part.size for w in march.done),
             "conditions": march.enforcement.describe(),
         }
         if self.causality is not None:
-            stats["causality"] = march.certified()
-        history = _rooted(march.history())
+            stats["causality"] = certified(march.done, march.count)
+        history = _rooted(histories(march.done))
         evaluator = Pointwise(march.function())
         problem = march.system.problem
         return Solution(problem, evaluator, self.name, status, history=history, stats=stats)
@@ -196,10 +225,11 @@ class PINN(Method):
         return residual_objective(
             system,
             enforcement.soft,
-            points=self.points or _points(parameters, len(system.equations)),
+            points=self.points or default_points(parameters, len(system.equations)),
             slabs=slabs,
             sampling=sampling,
             weighting=self.weighting,
+            pseudo_time=self.pseudo_time,
             seed=int(jax.random.randint(key, (), 0, 2**31 - 1)),
         )
 
@@ -216,7 +246,7 @@ class PINN(Method):
         result: FitResult,
         run: Run,
     ) -> Solution:
-        held = held_out(objective, result.params, jax.random.fold_in(run.key, 1))
+        held = held_out(objective, result.params, _judged(run))
         stats = {
             **result.stats,
             **{f"held-out rms {name}": value for name, value in held.items()},
@@ -226,8 +256,7 @@ class PINN(Method):
             "derivatives": objective.derivatives(result.params),
         }
         if objective.slabs is not None:
-            key = jax.random.fold_in(run.key, 1)
-            stats["causality"] = certificate(objective, result, key)
+            stats["causality"] = certificate(objective, result, _judged(run))
         history = _rooted(result.history)
         worst = max(held.values(), default=0.0)
         resolved = bool(jnp.isfinite(result.score)) and worst < UNRESOLVED
@@ -237,6 +266,11 @@ class PINN(Method):
         status = Status(resolved, reason, interrupted=result.status.startswith("interrupted"))
         evaluator = Pointwise(result.params.function)
         return Solution(system.problem, evaluator, self.name, status, history=history, stats=stats)
+
+
+def _judged(run: Run) -> jax.Array:
+    """Key of the places at which a result is judged."""
+    return jax.random.fold_in(run.key, 1)
 
 
 def _unsatisfied(worst: float) -> str:
@@ -250,82 +284,3 @@ def _rooted(history: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """A history with root mean squares for mean squares of residuals."""
     plain = ("window", "step", "wall_s", "stage", "loss", "validation", *NOTES)
     return {name: v if name in plain else v**0.5 for name, v in history.items()}
-
-
-def default_network(system: System) -> Architecture:
-    """A sum of products for linear problems on a box of two or three axes, else a plain network.
-
-    Solutions of linear equations whose coefficients and data are products, or short sums of them,
-    are of low rank as a rule, which a sum of products then finds in fewer steps. With more axes its
-    factors have too many weights together.
-    """
-    box = isinstance(system.domain, Box) and 2 <= len(system.axes) <= 3
-    if box and system.traits.linear:
-        return Separable(16, MLP(16, 2))
-    return MLP(30, 3)
-
-
-def residual_adaptive(system: System) -> Sampling:
-    """By the residual, less so above second order, where residuals between points are rough."""
-    order = max(r.plan.max_order for r in system.equations)
-    return RAD(share=1.0 if order <= 2 else 0.2)
-
-
-def default_sampling(system: System, architecture: Architecture) -> Sampling:
-    """Tensor grids for sums of products on boxes, else by the residual."""
-    if isinstance(system.domain, Box) and isinstance(architecture, Separable):
-        return Grid()
-    return residual_adaptive(system)
-
-
-def _require_factors(ansatz: Ansatz, sampling: Sampling, system: System) -> None:
-    """`MethodError` for grids where the ansatz is not evaluated by factors."""
-    reason = obstacle_to_factors(ansatz)
-    if isinstance(sampling, Grid) and not isinstance(system.domain, Box):
-        reason = "its domain is no box"
-    if isinstance(sampling, Grid) and reason is not None:
-        raise MethodError(
-            f"PINN(sampling=Grid()) cannot solve '{system.problem.name}': {reason}. Grids are for "
-            "network=Separable() on boxes; use another sampling elsewhere."
-        )
-
-
-def recommended_stages(ansatz: Ansatz, seconds: float | None) -> tuple[Stage, ...]:
-    """What `default_stages` recommends, after one step of `LastLayer` for networks that begin as a
-    linear combination of features. For others that start is no gain on the whole (docs/pinn.md).
-    Sums of products reach losses at which the matrix of `SSBFGS` breaks down; theirs is a product.
-    """
-    size = weights(ansatz)
-    start = (LastLayer(),) if begins_linear(ansatz.network) else ()
-    if isinstance(ansatz.network, SeparableNetwork) and size <= DENSE:
-        return (*start, FactoredSSBFGS(steps=STEPS if seconds is None else ENDLESS))
-    return (*start, *default_stages(size, seconds, steps=STEPS))
-
-
-def _require_curvature(ansatz: Ansatz, system: System) -> None:
-    """`MethodError` for piecewise linear networks where second derivatives are needed."""
-    order = max(r.plan.max_order for r in system.equations)
-    size = ansatz.embedding.size
-
-    @eqx.filter_jit
-    def second(network: Any, z: jax.Array) -> jax.Array:
-        slope = lambda p: jax.jvp(network, (p,), (jnp.ones_like(p),))[1]  # noqa: E731
-        return jax.jvp(slope, (z,), (jnp.ones_like(z),))[1]
-
-    places = [jnp.full(size, place) for place in (-0.9, -0.5, -0.1, 0.3, 0.7)]
-    if order >= 2 and not any(jnp.any(second(ansatz.network, z)) for z in places):
-        raise MethodError(
-            f"The network is piecewise linear (relu?), so that its second derivatives vanish, but "
-            f"the equations are of order {order}. Choose a smooth activation, such as tanh."
-        )
-
-
-def weights(tree: Any) -> int:
-    """Trained numbers in a network or ansatz."""
-    return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array)))
-
-
-def _points(parameters: int, equations: int) -> int:
-    """Places for ROWS residuals per weight, in whole hundreds within FEWEST and MOST."""
-    wanted = math.ceil(ROWS * parameters / equations / 100) * 100
-    return min(max(wanted, FEWEST), MOST)

@@ -27,13 +27,16 @@ from pinnkit.ansatz.enforce import Architecture
 from pinnkit.compile.system import System
 from pinnkit.geometry import Box
 from pinnkit.methods.base import Progress, Run
+from pinnkit.methods.budget import defects
+from pinnkit.methods.closing import Closing
+from pinnkit.methods.finished import Window
 from pinnkit.methods.held_out import certificate, held_out
 from pinnkit.objective import ResidualObjective, Trial
 from pinnkit.objective.blocks import Block
 from pinnkit.objective.causal import NOTES
 from pinnkit.objective.past import Past, after, placed
 from pinnkit.spec.condition import Kind
-from pinnkit.training import FitResult, Stage, fit, prepare
+from pinnkit.training import FitResult, Look, Stage, fit, prepare, undecided
 from pinnkit.training.checkpoint import Kept, kept
 from pinnkit.training.program import Program
 
@@ -49,7 +52,8 @@ class Recipe:
     """How a PINN makes and trains what one window needs.
 
     `objective(system, enforcement, weights)`; `stages(ansatz, seconds)`; `unresolved`: root mean
-    square of residuals above which a window counts as not resolved.
+    square of residuals above which a window counts as not resolved; `tolerance`: that at which it
+    is good enough (`Closing`).
     """
 
     architecture: Architecture
@@ -58,22 +62,7 @@ class Recipe:
     stages: Callable[[Ansatz, float | None], tuple[Stage, ...]]
     identity: str
     unresolved: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Window:
-    """A finished window; `part` (P,) are its weights, `history` that of its fit.
-
-    `causality`: what its causal weights certify, in words.
-    """
-
-    start: float
-    length: float
-    part: np.ndarray
-    history: dict[str, np.ndarray]
-    held_out: dict[str, float]
-    score: float
-    causality: str = ""
+    tolerance: float | None = None
 
 
 def obstacle(system: System) -> str | None:
@@ -90,9 +79,9 @@ def obstacle(system: System) -> str | None:
     return None
 
 
-def too_long(step: int, score: float) -> str | None:
+def too_long(look: Look) -> str | None:
     """The reason to end a fit whose residuals are still large after `PROBE` steps."""
-    return TOO_LONG if step >= PROBE and not score**0.5 < LARGE else None
+    return TOO_LONG if look.step >= PROBE and not look.score**0.5 < LARGE else None
 
 
 def sizes(losses: dict[str, float]) -> dict[str, float]:
@@ -198,7 +187,8 @@ class March:
             interrupted=self.run.interrupted,
             checkpoint=self.run.checkpoint,
             fingerprint=f"{self.recipe.identity} from {self.reached} to {self.length}",
-            give_up=too_long if halving else lambda *_: None,
+            give_up=too_long if halving else undecided,
+            done=Closing(objective, self._held(), self.recipe.tolerance),
             program=self.programs[first],
             resume=not fresh,
             kept=self._kept(),
@@ -208,12 +198,25 @@ class March:
         return result
 
     def _close(self, objective: ResidualObjective, result: FitResult) -> None:
-        key = jax.random.fold_in(self.hold, len(self.done))
-        held = held_out(objective, result.params, key)
+        held = held_out(objective, result.params, self._held())
         part = np.asarray(ravel_pytree(eqx.filter(result.params, eqx.is_inexact_array))[0])
-        place = self.reached, self.length
-        words = certificate(objective, result, key)
-        self.done.append(Window(*place, part, result.history, held, result.score, words))
+        self.done.append(
+            Window(
+                self.reached,
+                self.length,
+                part,
+                result.history,
+                held,
+                result.score,
+                result.status,
+                certificate(objective, result, self._held()),
+                defects(self.system, objective.scales, held, self.length),
+            )
+        )
+
+    def _held(self) -> jax.Array:
+        """Key of the places at which the present window is judged."""
+        return jax.random.fold_in(self.hold, len(self.done))
 
     # -- what is trained, and on what
 
@@ -290,58 +293,14 @@ class March:
             self.time,
         )
 
-    def history(self) -> dict[str, np.ndarray]:
-        """Histories of all windows in turn; "step" and "wall_s" go on, "window" counts from 1."""
-        names = list(dict.fromkeys(name for w in self.done for name in w.history))
-        found: dict[str, list[np.ndarray]] = {name: [] for name in ("window", *names)}
-        steps = seconds = 0.0
-        for number, window in enumerate(self.done, start=1):
-            size = len(window.history["step"])
-            found["window"].append(np.full(size, number))
-            for name in names:
-                column = window.history.get(name, np.full(size, np.nan))
-                offset = {"step": steps, "wall_s": seconds}.get(name, 0)
-                found[name].append(column + offset if offset else column)
-            steps += window.history["step"][-1] if size else 0
-            seconds += window.history["wall_s"][-1] if size else 0
-        return {name: np.concatenate(columns) for name, columns in found.items() if columns}
-
-    def account(self) -> str:
-        """One line per window: its place in time, steps and held-out residual."""
-        lines = []
-        for window in self.done:
-            end, worst = window.start + window.length, max(window.held_out.values(), default=0.0)
-            steps = int(window.history["step"][-1]) if len(window.history["step"]) else 0
-            lines.append(
-                f"{self.system.time} = {window.start:.4g} to {end:.4g}: {steps} steps, "
-                f"held-out residual {worst:.1e}{window.causality and f', {window.causality}'}"
-            )
-        return "\n".join(lines)
-
-    def certified(self) -> str:
-        """How many windows have a certificate of causality."""
-        found = sum(window.causality.endswith(": certified") for window in self.done)
-        return f"certified in {found} of {self.count} windows"
-
     # -- checkpoints
 
     def _kept(self) -> Kept:
         """The finished windows, for the checkpoint of the next."""
-        notes = {
-            "length": self.length,
-            "windows": [
-                {
-                    "start": w.start,
-                    "length": w.length,
-                    "held_out": w.held_out,
-                    "score": w.score,
-                    "causality": w.causality,
-                    "history": {name: list(map(float, c)) for name, c in w.history.items()},
-                }
-                for w in self.done
-            ],
-        }
-        return Kept(notes, {f"{i:03d}": w.part for i, w in enumerate(self.done)})
+        return Kept(
+            {"length": self.length, "windows": [w.notes() for w in self.done]},
+            {f"{i:03d}": w.part for i, w in enumerate(self.done)},
+        )
 
     def _resumed(self) -> bool:
         """Take up the finished windows of a checkpoint; whether there was one of a march."""
@@ -353,11 +312,7 @@ class March:
             return False
         self.length = stored.notes["length"]
         for index, facts in enumerate(stored.notes["windows"]):
-            history = {name: np.array(column) for name, column in facts["history"].items()}
-            part = stored.arrays[f"{index:03d}"]
-            place = facts["start"], facts["length"]
-            found = facts["held_out"], facts["score"], facts.get("causality", "")
-            self.done.append(Window(*place, part, history, *found))
+            self.done.append(Window.of(facts, stored.arrays[f"{index:03d}"]))
         return True
 
 

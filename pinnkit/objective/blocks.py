@@ -101,6 +101,24 @@ class Block(eqx.Module):
             for name, value, scale in zip(self.names, found, self.scales, strict=True)
         }
 
+    def both(
+        self, u: Field, params: dict[str, Any], places: Places, table: Table | None = None
+    ) -> tuple[dict[str, Array], Array]:
+        """`values`, and all fields (N, c), from one pass."""
+        table = self.table(u, params, places) if table is None else table
+        return self.values(u, params, places, table), table[self._value]
+
+    def fields(self, u: Field, places: Places) -> Array:
+        """All fields (N, c), with what is known of them."""
+        f = u if self.frame is None else self.frame(u)
+        found = jax.vmap(f)(places.points)
+        return found if places.known is None else found + places.known[self._value]
+
+    @property
+    def _value(self) -> Orders:
+        """The multi-index of no derivative."""
+        return (0,) * len(self.system.axes)
+
     def since(self, places: Places, axis: int | None) -> Array:
         """Coordinates (N,) along an axis, without the shift of the frame."""
         along = places.points[:, axis]

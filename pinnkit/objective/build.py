@@ -9,6 +9,8 @@ from pinnkit.geometry.sampling import child_seed
 from pinnkit.objective.blocks import Block, block, integral_block, observed_block
 from pinnkit.objective.causal import TimeSlabs
 from pinnkit.objective.grids import GridBlock
+from pinnkit.objective.pairing import stepping
+from pinnkit.objective.pseudo_time import PseudoTime
 from pinnkit.objective.residuals import MAX_MEMORY, ResidualObjective
 from pinnkit.objective.sampling import RAD, Grid, Sampling
 from pinnkit.objective.weighting import Fixed, Weighting
@@ -23,6 +25,7 @@ def residual_objective(
     slabs: TimeSlabs | None = None,
     sampling: Sampling | None = None,
     weighting: Weighting | None = None,
+    pseudo_time: PseudoTime | None = None,
     quadrature: int = 16,
     max_memory: float = MAX_MEMORY,
     seed: int = 0,
@@ -30,7 +33,7 @@ def residual_objective(
     """Objective for a system of which the residuals `soft` are not enforced by the ansatz.
 
     `points` are drawn for the equations in every batch, a quarter as many for each group of soft
-    conditions. The defaults are `RAD()` and `Fixed()`.
+    conditions. The defaults are `RAD()`, `Fixed()` and no pseudo-time.
     """
     made = _blocks(system, soft, points, seed)
     conditions = [b for (equation, _), b in made.items() if not equation]
@@ -38,6 +41,7 @@ def residual_objective(
     equations = [b for (equation, _), b in made.items() if equation]
     if isinstance(sampling, Grid):
         equations = [_on_grid(system, b, sampling) for b in equations]
+    names = [part.names for part in equations]
     return ResidualObjective(
         equations=tuple(equations),
         conditions=tuple(conditions),
@@ -50,6 +54,7 @@ def residual_objective(
         sampling=sampling or RAD(),
         weighting=weighting or Fixed(),
         max_memory=max_memory,
+        stepping=None if pseudo_time is None else stepping(system, names, pseudo_time),
     )
 
 

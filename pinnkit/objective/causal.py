@@ -32,6 +32,9 @@ class Causal:
     - `most`: checks of a rung after which the next follows in any case; None waits for ever.
     - `initial`: whether the weighted mean squares of soft initial conditions are part of every
       slab's sum, so that all slabs wait for them, the first one too.
+    - `stop`: whether training, or that of a window of a march, ends where the certificate holds on
+      the last rung, so that its time is left to later windows; else it goes on to the end of its
+      steps or budget.
     - `every`: steps between two checks of first-order stages. Stages with a line search check
       whenever they fix the weights (`resample_every`, `refreeze_every`).
 
@@ -48,6 +51,7 @@ class Causal:
     certificate: float = 0.99
     most: int | None = None
     initial: bool = False
+    stop: bool = True
     every: int = 100
 
     def __post_init__(self) -> None:
@@ -64,12 +68,16 @@ class Causal:
         if not sound:
             raise OptionError(f"{self!r} makes no sense. Give {wanted}.")
 
+    def certifies(self, least: float, epsilon: float) -> bool:
+        """Whether min w = `least` at `epsilon` is the certificate that all times are solved."""
+        return self._rung(epsilon) == len(self.epsilons) and least > self.certificate
+
     def words(self, least: float, epsilon: float) -> str:
         """What min w = `least` at `epsilon` certifies."""
         found, rung = f"min w = {least:.4g} at epsilon = {epsilon:g}", self._rung(epsilon)
         if rung < len(self.epsilons):
             return f"{found}, rung {rung} of {len(self.epsilons)}: not certified, train longer"
-        if least > self.certificate:
+        if self.certifies(least, epsilon):
             return f"{found}: certified"
         return f"{found}: not certified, late times still wait for earlier ones"
 

@@ -64,6 +64,11 @@ class GridBlock(eqx.Module):
         return self.block.names
 
     @property
+    def scales(self) -> tuple[float, ...]:
+        """What the residuals are divided by."""
+        return self.block.scales
+
+    @property
     def count(self) -> int:
         """Number of places."""
         return math.prod(self.shape)
@@ -124,6 +129,21 @@ class GridBlock(eqx.Module):
             name: jnp.ravel(jnp.broadcast_to(value, shape)) / scale
             for name, value, scale in zip(self.names, found, block.scales, strict=True)
         }
+
+    def both(
+        self, u: Field, params: dict[str, Any], places: GridPlaces
+    ) -> tuple[dict[str, Array], Array]:
+        """`values`, and all fields (N, c)."""
+        return self.values(u, params, places), self.fields(u, places)
+
+    def fields(self, u: Field, places: GridPlaces) -> Array:
+        """All fields (N, c), from the factors."""
+        value = (0,) * len(places.axes)
+        tables = factor_tables(factors(u), places.axes, (value,))  # type: ignore[arg-type]
+        count = len(self.block.system.fields)
+        found = [jnp.ravel(contracted(tables, i, {value: 1.0})) for i in range(count)]
+        whole = jnp.stack(found, axis=1)
+        return whole if places.known is None else whole + places.known.get(value, 0.0)
 
     def pointwise(self, places: GridPlaces) -> tuple[Block, Places]:
         """The same residuals place by place."""

@@ -9,9 +9,11 @@ from pinnkit.training.last_layer import LastLayer as LastLayer
 from pinnkit.training.lbfgs import LBFGS as LBFGS
 from pinnkit.training.levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
 from pinnkit.training.loop import FitResult as FitResult
+from pinnkit.training.loop import Look as Look
 from pinnkit.training.loop import Report as Report
 from pinnkit.training.loop import fit as fit
 from pinnkit.training.loop import prepare as prepare
+from pinnkit.training.loop import undecided as undecided
 from pinnkit.training.objective import Objective as Objective
 from pinnkit.training.objective import Rows as Rows
 from pinnkit.training.optax_stage import Optax as Optax

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,9 +23,34 @@ from pinnkit.training.program import Program
 from pinnkit.training.stage import NONFINITE, WORDS, Stage
 
 Report = Callable[[str, int, int, dict[str, float], float], None]
-GiveUp = Callable[[int, float], str | None]
 DISPATCH_SECONDS = 0.5
 SAVE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a record tells of a fit, to those that may end it.
+
+    `row` is the record, as in `FitResult.history`; `score` is the best so far and `best()` are its
+    parameters.
+    """
+
+    row: Mapping[str, float]
+    score: float
+    best: Callable[[], Params]
+
+    @property
+    def step(self) -> int:
+        """Steps of all stages."""
+        return int(self.row["step"])
+
+
+Verdict = Callable[[Look], str | None]
+
+
+def undecided(look: Look) -> None:
+    """The verdict that lets a fit go on."""
+    del look
 
 
 @dataclass(frozen=True)
@@ -59,7 +84,8 @@ def fit(
     checkpoint: Path | None = None,
     fingerprint: str = "",
     record_every: int = 25,
-    give_up: GiveUp = lambda *_: None,
+    give_up: Verdict = undecided,
+    done: Verdict = undecided,
     program: Program | None = None,
     resume: bool = True,
     kept: files.Kept | None = None,
@@ -75,7 +101,8 @@ def fit(
     steps), and once without losses where a checkpoint is taken up. A `KeyboardInterrupt` ends the
     fit with the best parameters so far.
 
-    `give_up(step, best score)` is asked at every record and ends the fit where it returns a reason.
+    `give_up` and `done` are asked at every record, and end the fit where they return a reason: as
+    one that failed, or as one that is `finished`. Their answers may depend on the look alone.
     `program` is compiled code to share with other fits (`Program`); with `resume=False` an existing
     checkpoint is written over; `kept` is stored in the checkpoint for whoever calls (`files.kept`).
 
@@ -89,7 +116,7 @@ def fit(
     if program is None or not program.fits(objective, params):
         program = Program(objective, params)
     run = _Fit(objective, params, tuple(stages), key, fingerprint, record_every, report, program)
-    run.give_up, run.kept = give_up, kept
+    run.give_up, run.done, run.kept = give_up, done, kept
     if checkpoint is not None and resume and Path(checkpoint).exists():
         run.resume(Path(checkpoint))
     reason, finished = run.train(seconds, interrupted, checkpoint)
@@ -110,6 +137,10 @@ def prepare(
 class _Stop(Exception):  # noqa: N818  (not an error)
     """Ends the stages for the reason given in words."""
 
+    def __init__(self, reason: str, finished: bool = False) -> None:
+        super().__init__(reason)
+        self.finished = finished
+
 
 class _Fit:
     """Mutable bookkeeping of one call of `fit`."""
@@ -127,7 +158,8 @@ class _Fit:
     ) -> None:
         self.objective, self.stages, self.key = objective, stages, key
         self.record_every, self.report, self.program = record_every, report, program
-        self.give_up: GiveUp = lambda *_: None
+        self.give_up: Verdict = undecided
+        self.done: Verdict = undecided
         self.kept: files.Kept | None = None
         self.x = ravel_pytree(eqx.filter(params, eqx.is_inexact_array))[0]
         self.unpack = program.unpack
@@ -166,7 +198,7 @@ class _Fit:
                 reason = self._stage(index, look, end)
             outcome = reason, True
         except _Stop as stop:
-            outcome = str(stop), False
+            outcome = str(stop), stop.finished
         except KeyboardInterrupt:
             outcome = "interrupted; the best parameters so far are kept", False
         if path is not None and self.carry is not None and not self.carry.state.x.is_deleted():
@@ -188,6 +220,8 @@ class _Fit:
         step, length, begin = int(self.carry.step), 1, time.monotonic()
         self.carry = advance(self.carry, key, jnp.asarray(step, jnp.int32))
         self.compile_s += time.monotonic() - begin
+        if step == self.recorded:
+            self._judge()  # an interrupted run was not asked
         while step < stage.steps and bool(active(stage, self.carry)):
             look()
             boundary = min(stage.steps, step + self.record_every - step % self.record_every)
@@ -199,10 +233,16 @@ class _Fit:
             length = max(1, int(done * room / max(now - begin, 1e-6)))
             if step % self.record_every == 0 and step != self.recorded:
                 self.record()
-                reason = self.give_up(int(self.rows[-1]["step"]), float(self.score))
-                if reason is not None:
-                    raise _Stop(reason)
+                self._judge()
         return self._close(stage)
+
+    def _judge(self) -> None:
+        """Ask at a record whether to end here."""
+        look = Look(self.rows[-1], float(self.score), lambda: self.unpack(self.best))
+        for verdict, finished in ((self.give_up, False), (self.done, True)):
+            reason = verdict(look)
+            if reason is not None:
+                raise _Stop(reason, finished)
 
     def _close(self, stage: Stage) -> str:
         """Hand the parameters on to the next stage: the best ones if these are not finite."""

@@ -246,11 +246,11 @@ NETWORKS = Section(
 )
 
 PILOT = pk.PINN(network=pk.nn.MLP(30, 3, frequency=0), points=2500, stages=(pk.SSBFGS(steps=1000),))
-CAUSAL_PILOT = dataclasses.replace(PILOT, causality=pk.Causal(epsilons=(1.0,)))
+CAUSAL_PILOT = dataclasses.replace(PILOT, causality=pk.Causal(epsilons=(1.0,), stop=False))
 CAUSAL = Section(
     "Causal weights",
     "`PINN(network=MLP(30, 3, frequency=0), points=2500, stages=(SSBFGS(steps=1000),))`, and the "
-    "same with `causality=Causal(epsilons=(1.0,))`.",
+    "same with `causality=Causal(epsilons=(1.0,), stop=False)`.",
     tuple(
         Row("burgers", method, COLE_HOPF, remark=remark, key=key)
         for key in range(5)
@@ -268,17 +268,37 @@ LORENZ = pk.PINN(
     sampling=pk.sampling.Even(),
     windows=1,
 )
-CAUSAL_LORENZ = dataclasses.replace(LORENZ, causality=pk.Causal(epsilons=(1e3,)))
+CAUSAL_LORENZ = dataclasses.replace(LORENZ, causality=pk.Causal(epsilons=(1e3,), stop=False))
 ADAM = Section(
     "Causality on Lorenz",
     "To t = 1.5 in one window: `PINN(network=MLP(40, 3), stages=(Adam(steps=12000, "
     "learning_rate=5e-3, decay_steps=600),), points=256, sampling=Even(), windows=1)`, and the "
-    "same with `causality=Causal(epsilons=(1e3,))`. The floor is what `Lines` estimates, without "
-    "rounding.",
+    "same with `causality=Causal(epsilons=(1e3,), stop=False)`. The floor is what `Lines` "
+    "estimates, without rounding.",
     tuple(
         Row("lorenz", method, LINES, parameters=(("end", 1.5),), remark=remark, key=key)
         for key in range(3)
         for method, remark in ((CAUSAL_LORENZ, "causal weights"), (LORENZ, "none"))
+    ),
+)
+
+RELAXED = pk.PINN(
+    network=pk.nn.MLP(20, 2),
+    stages=(pk.LevenbergMarquardt(steps=300, resample_every=5),),
+    points=256,
+    sampling=pk.sampling.Even(),
+    windows=1,
+)
+STEPPED = dataclasses.replace(RELAXED, pseudo_time=pk.PseudoTime())
+PSEUDO_TIME = Section(
+    "Pseudo-time on Lorenz",
+    "To t = 1.5 in one window: `PINN(network=MLP(20, 2), stages=(LevenbergMarquardt(steps=300, "
+    "resample_every=5),), points=256, sampling=Even(), windows=1)`, and the same with "
+    "`pseudo_time=PseudoTime()`. The floor is what `Lines` estimates, without rounding.",
+    tuple(
+        Row("lorenz", method, LINES, parameters=(("end", 1.5),), remark=remark, key=key)
+        for key in range(3)
+        for method, remark in ((STEPPED, "pseudo-time"), (RELAXED, "no pseudo-time"))
     ),
 )
 
@@ -332,6 +352,7 @@ SECTIONS = (
     NETWORKS,
     CAUSAL,
     ADAM,
+    PSEUDO_TIME,
     EVOLVING,
     FAILURES,
 )

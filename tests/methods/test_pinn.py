@@ -12,7 +12,8 @@ from pinnkit.compile import compile_problem
 from pinnkit.errors import MethodError, OptionError
 from pinnkit.geometry import Box
 from pinnkit.methods.base import Run
-from pinnkit.methods.pinn import PINN, default_network, default_sampling, recommended_stages
+from pinnkit.methods.pinn import PINN
+from pinnkit.methods.pinn_defaults import default_network, default_sampling, recommended_stages
 from pinnkit.nn import MLP, Factorized, Fourier, PirateNet, Separable
 from pinnkit.objective import Causal
 from pinnkit.objective.sampling import R3, RAD, Grid
@@ -100,7 +101,7 @@ def test_resumed_run_equals_an_uninterrupted_one(solved, tmp_path):
 
 @pytest.mark.accuracy
 def test_causal_weights_train_too():
-    method = small(steps=50, causality=Causal(epsilons=(1e-3, 1.0), slabs=8))
+    method = small(steps=50, causality=Causal(epsilons=(1e-3, 1.0), slabs=8, stop=False))
     reports = []
     solution = method.run(diffusion(), Run(jax.random.key(0), report=reports.append))
     history = solution.history

@@ -219,7 +219,7 @@ def test_a_march_resumed_in_its_second_window_is_the_same(tmp_path):
 
 @pytest.mark.accuracy
 def test_every_window_climbs_the_ladder_anew_and_a_march_resumes_on_its_rung(tmp_path):
-    rule = pk.Causal(epsilons=(1e-3, 0.1, 10.0), slabs=8, every=5)
+    rule = pk.Causal(epsilons=(1e-3, 0.1, 10.0), slabs=8, every=5, stop=False)
     stages = (pk.Adam(steps=40), pk.SSBFGS(steps=60, resample_every=20, refreeze_every=10))
     method, path = small(windows=2, stages=stages, causality=rule), tmp_path / "run.h5"
     whole = pk.solve(TRAVELLING, method)
@@ -241,6 +241,40 @@ def test_every_window_climbs_the_ladder_anew_and_a_march_resumes_on_its_rung(tmp
     for name in ("loss", "causal weight", "epsilon"):
         assert np.array_equal(whole.history[name], resumed.history[name])
     assert resumed.stats["windows"] == whole.stats["windows"]
+
+
+@pytest.mark.accuracy
+def test_a_march_that_closes_early_in_pseudo_time_resumes_exactly(tmp_path):
+    """Interrupted at the record that closes its second window, before that was noticed."""
+    q = pk.field("q", t)
+    conditions = [pk.Equation(Eq(q.diff(t), q - q**3), name="rise"), pk.Initial(q, 0.1)]
+    problem = pk.Problem("rise", pk.Box(t=(0, 3), time="t"), conditions)
+    method = pk.PINN(
+        network=MLP(6, 1),
+        points=64,
+        windows=3,
+        stages=(pk.SSBFGS(steps=400, resample_every=20, refreeze_every=10),),
+        pseudo_time=pk.PseudoTime(largest=1.0),
+        tolerance=1e-3,
+    )
+    whole, path = pk.solve(problem, method), tmp_path / "march.h5"
+    lines = whole.stats["windows"].splitlines()
+    assert len(lines) == 3 and all("the tolerance 0.001 was reached" in line for line in lines)
+    number, step = whole.history["window"], whole.history["step"]
+    last = step[number == 2][-1] - step[number == 1][-1]
+    assert last < 400 and "0 to 1" in str(whole)
+
+    def stop(progress):
+        if "window 2" in progress.stage and progress.losses and progress.step >= last:
+            raise KeyboardInterrupt
+
+    part = pk.solve(problem, method, checkpoint=path, report=stop)
+    assert part.status.interrupted
+    resumed = pk.solve(problem, method, checkpoint=path)
+    for name in ("loss", "validation", "step"):
+        assert np.array_equal(whole.history[name], resumed.history[name])
+    for name in ("windows", "error budget"):
+        assert resumed.stats[name] == whole.stats[name]
 
 
 @pytest.mark.accuracy

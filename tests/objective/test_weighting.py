@@ -95,10 +95,10 @@ def batch_of(objective, trial):
 def residuals(objective, trial, batch):
     """Residuals of each part (N,) by name, from the parts themselves."""
     found = {}
-    for part, places in zip(objective._parts, batch.places, strict=True):
-        found |= part.values(trial.function, objective._values(trial), places)
+    for part, places in zip(objective.parts, batch.places, strict=True):
+        found |= part.values(trial.function, objective.known(trial), places)
     for part in objective.integrals:
-        found |= part.values(trial.function, objective._values(trial))
+        found |= part.values(trial.function, objective.known(trial))
     return found
 
 
@@ -135,7 +135,7 @@ def test_kernel_and_gradients_see_causal_weights(system, trial):
     objective = loss_of(system, weighting=NTK(places=1000), slabs=SLABS)
     batch = quick(lambda: batch_of(objective, trial))()
     J = jacobians(objective, trial, batch)
-    share = objective._share(0, batch)[:, 0]
+    share = objective.share(0, batch)[:, 0]
     sums = np.array([share @ np.sum(J[n] ** 2, axis=1) for n in ("first", "second")])
     groups = batch.weights.groups
     np.testing.assert_allclose(groups[0] / groups[1], sums[1] / sums[0], rtol=1e-10)

@@ -241,3 +241,24 @@ def test_batches_know_the_one_before_over_stages():
     found = fit(Counting(), start(), stages, key=KEY, record_every=10)
     assert found.history["drawn"].tolist() == [2, 4, 5, 6]
     assert found.history["followed"].tolist() == [10, 20, 20, 20]
+
+
+def test_a_fit_that_is_done_stays_done(tmp_path, program):
+    """It ends by itself at a record; resumed there, also before it was asked, it is the same."""
+    options = dict(key=KEY, record_every=10, program=program)
+    options["done"] = lambda look: "good enough" if look.step >= 30 else None
+    stages = (STAGES["adam"],)
+    whole = fit(Regression(), start(), stages, **options)
+    assert whole.finished and whole.status == "good enough"
+    assert whole.history["step"].tolist() == [10, 20, 30]
+
+    def stop(stage, step, of, losses, elapsed):
+        if losses and step == 30:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "run.h5"
+    assert not fit(Regression(), start(), stages, checkpoint=path, report=stop, **options).finished
+    for _ in range(2):
+        resumed = fit(Regression(), start(), stages, checkpoint=path, **options)
+        assert resumed.finished and same(quiet_history(whole), quiet_history(resumed))
+        assert same(whole.state, resumed.state)
