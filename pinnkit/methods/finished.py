@@ -75,16 +75,20 @@ def histories(windows: Sequence[Window]) -> dict[str, np.ndarray]:
     return {name: np.concatenate(columns) for name, columns in found.items() if columns}
 
 
+def total(windows: Sequence[Window]) -> dict[str, float]:
+    """The sum of the windows' defects, by field."""
+    names = list(windows[0].defects) if windows else []
+    return {name: sum(window.defects[name] for window in windows) for name in names}
+
+
 def error_budget(windows: Sequence[Window], time: str) -> str:
     """A table of the windows' defects and their running sums, in units of the fields' scales."""
     names = list(windows[0].defects) if windows else []
-    total = dict.fromkeys(names, 0.0)
     rows = [[time, *(word for name in names for word in (name, "sum"))]]
-    for window in windows:
-        row = [f"{window.start:.4g} to {window.end:.4g}"]
+    for count, window in enumerate(windows, start=1):
+        row, sums = [f"{window.start:.4g} to {window.end:.4g}"], total(windows[:count])
         for name in names:
-            total[name] += window.defects[name]
-            row += [f"{window.defects[name]:.1e}", f"{total[name]:.1e}"]
+            row += [f"{window.defects[name]:.1e}", f"{sums[name]:.1e}"]
         rows.append(row)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(

@@ -16,7 +16,7 @@ from pinnkit.compile.system import System
 from pinnkit.errors import MethodError, OptionError
 from pinnkit.methods.base import Method, Progress, Run
 from pinnkit.methods.closing import Closing
-from pinnkit.methods.finished import certified, error_budget, histories
+from pinnkit.methods.finished import certified, error_budget, histories, total
 from pinnkit.methods.held_out import certificate, held_out
 from pinnkit.methods.pinn_defaults import (
     default_network,
@@ -28,7 +28,7 @@ from pinnkit.methods.pinn_defaults import (
     residual_adaptive,
     weights,
 )
-from pinnkit.methods.windows import TOO_LONG, March, Recipe, marching, obstacle, sizes, too_long
+from pinnkit.methods.windows import TOO_LONG, March, Recipe, TooLong, marching, obstacle, sizes
 from pinnkit.objective import (
     Causal,
     PseudoTime,
@@ -44,7 +44,8 @@ from pinnkit.solution import Pointwise, Solution, Status
 from pinnkit.training import FitResult, Stage, fit, undecided
 
 UNRESOLVED = 0.1
-"""Dimensionless held-out residual above which a result should not be used."""
+"""Dimensionless held-out residual, and sum of the defects of all windows, above which a result
+should not be used. Residuals are in units of the window: those of short ones are always small."""
 
 
 class PINN(Method):
@@ -74,7 +75,8 @@ class PINN(Method):
     - `windows`: windows in time, each with a network of its own that begins where the one before
       ends, with as many continuous time derivatives as the equation needs; the stages, and equal
       shares of a budget, count for each. None begins with one and halves as long as the residual
-      is above 0.3 after 1000 steps. Raises `MethodError` where windows do not apply.
+      is above 0.3 after 1000 steps, or above the `tolerance` after 2000. Raises `MethodError`
+      where windows do not apply.
     - `tolerance`: root of the validation score (dimensionless root mean square residual) at which
       training, or that of a window, ends before its steps or budget are spent, so that the time is
       left to later windows; None for no such end. Causal weights end it where their certificate
@@ -182,7 +184,7 @@ class PINN(Method):
             interrupted=run.interrupted,
             checkpoint=run.checkpoint,
             fingerprint=recipe.identity,
-            give_up=too_long if divisible else undecided,
+            give_up=TooLong(self.tolerance) if divisible else undecided,
             done=Closing(objective, _judged(run), self.tolerance),
         )
         return self._solution(system, enforcement, objective, result, run)
@@ -191,9 +193,10 @@ class PINN(Method):
         """One network after another."""
         reason, finished = march.go(self.windows or 2, halving=self.windows is None)
         worst = max((max(w.held_out.values(), default=0.0) for w in march.done), default=math.inf)
-        resolved = finished and worst < UNRESOLVED
+        added = max(total(march.done).values(), default=0.0)
+        resolved = finished and max(worst, added) < UNRESOLVED
         if finished and not resolved:
-            reason += _unsatisfied(worst)
+            reason += _unsatisfied(worst, added)
         status = Status(resolved, reason, interrupted=reason.startswith("interrupted"))
         time = str(march.system.time)
         stats = {
@@ -273,11 +276,12 @@ def _judged(run: Run) -> jax.Array:
     return jax.random.fold_in(run.key, 1)
 
 
-def _unsatisfied(worst: float) -> str:
-    return (
-        f"; the equations are not satisfied, held-out residual {worst:.1e}: train longer, "
-        "or choose another method"
-    )
+def _unsatisfied(worst: float, added: float = 0.0) -> str:
+    """`added` is what the residuals of all windows add up to."""
+    what = f"; the equations are not satisfied, held-out residual {worst:.1e}"
+    if added >= UNRESOLVED:
+        what += f", which adds up to {added:.1e} of the fields' scale"
+    return f"{what}: train longer, or choose another method"
 
 
 def _rooted(history: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

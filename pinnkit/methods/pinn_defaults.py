@@ -22,6 +22,8 @@ from pinnkit.training import FactoredSSBFGS, LastLayer, Stage, default_stages
 from pinnkit.training.plan import DENSE, ENDLESS
 
 STEPS = 4000
+SMALL = 500
+"""Weights up to which any network is trained by `FactoredSSBFGS`."""
 ROWS, FEWEST, MOST = 2.5, 1000, 8192
 """Residuals per weight: with fewer, the fit between two draws is far better than the solution
 (Burgers stalls at 4e-5 with 2500 residuals for 941 weights, and does not with 5000)."""
@@ -68,11 +70,13 @@ def require_factors(ansatz: Ansatz, sampling: Sampling, system: System) -> None:
 def recommended_stages(ansatz: Ansatz, seconds: float | None) -> tuple[Stage, ...]:
     """What `default_stages` recommends, after one step of `LastLayer` for networks that begin as a
     linear combination of features. For others that start is no gain on the whole (docs/pinn.md).
-    Sums of products reach losses at which the matrix of `SSBFGS` breaks down; theirs is a product.
+    Sums of products, and small networks in short windows, reach losses at which the matrix of
+    `SSBFGS` breaks down; theirs is a product, which in small networks costs next to nothing.
     """
     size = weights(ansatz)
     start = (LastLayer(),) if begins_linear(ansatz.network) else ()
-    if isinstance(ansatz.network, SeparableNetwork) and size <= DENSE:
+    separable = isinstance(ansatz.network, SeparableNetwork)
+    if size <= (DENSE if separable else SMALL):
         return (*start, FactoredSSBFGS(steps=STEPS if seconds is None else ENDLESS))
     return (*start, *default_stages(size, seconds, steps=STEPS))
 

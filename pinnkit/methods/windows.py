@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,12 @@ from pinnkit.training.program import Program
 
 PROBE, LARGE = 1000, 0.3
 """A window whose root mean square residual is larger than this after so many steps is halved."""
+PATIENCE = 2000
+"""So is one that has not come to the tolerance that is asked for after so many."""
 MOST = 64
 """Windows into which automatic halving divides the time at most."""
-TOO_LONG = f"not resolved after {PROBE} steps"
+TOO_LONG = "not resolved after"
+"""How the reason begins why a window is halved."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,17 +75,41 @@ def obstacle(system: System) -> str | None:
         return "no equation has a time derivative"
     if not isinstance(system.domain, Box):
         return "the domain is no box"
+    values = {condition.name: condition.value for condition in system.problem.conditions}
     for residual in system.conditions:
-        if residual.kind in (Kind.OBSERVED, Kind.INTEGRAL):
+        if residual.kind is Kind.OBSERVED:
             return f"'{residual.name}' may span several windows"
+        if residual.kind is Kind.INTEGRAL and system.time in map(
+            str, values[residual.name].free_symbols
+        ):
+            return f"'{residual.name}' has a value that changes with time"
         if "final" in residual.regions:
             return f"'{residual.name}' is given at the end of time"
     return None
 
 
-def too_long(look: Look) -> str | None:
-    """The reason to end a fit whose residuals are still large after `PROBE` steps."""
-    return TOO_LONG if look.step >= PROBE and not look.score**0.5 < LARGE else None
+def blocks(objective: ResidualObjective) -> list[Block]:
+    """Everything that has places: equations, conditions, and the nodes of integrals."""
+    parts = [b for b in (*objective.equations, *objective.conditions) if isinstance(b, Block)]
+    return parts + [part.nodes for part in objective.integrals]
+
+
+@dataclasses.dataclass(frozen=True)
+class TooLong:
+    """The reason to end a fit that a shorter window would serve better, None where it may go on.
+
+    Its residuals are still large after `PROBE` steps, or above the tolerance after `PATIENCE`.
+    """
+
+    tolerance: float | None
+
+    def __call__(self, look: Look) -> str | None:
+        size, wanted = look.score**0.5, self.tolerance or math.inf
+        if look.step >= PROBE and not size < LARGE:
+            return f"{TOO_LONG} {PROBE} steps"
+        if look.step >= PATIENCE and not size <= wanted:
+            return f"{TOO_LONG} {PATIENCE} steps"
+        return None
 
 
 def sizes(losses: dict[str, float]) -> dict[str, float]:
@@ -113,6 +141,7 @@ class March:
         self.done: list[Window] = []
         self.programs: dict[bool, Program] = {}
         self.bases: dict[tuple[bool, float], ResidualObjective] = {}
+        self.pasts: dict[tuple[bool, float], tuple[int, list[Past]]] = {}
         self.length = 0.0
 
     # -- the windows
@@ -187,7 +216,7 @@ class March:
             interrupted=self.run.interrupted,
             checkpoint=self.run.checkpoint,
             fingerprint=f"{self.recipe.identity} from {self.reached} to {self.length}",
-            give_up=too_long if halving else undecided,
+            give_up=TooLong(self.recipe.tolerance) if halving else undecided,
             done=Closing(objective, self._held(), self.recipe.tolerance),
             program=self.programs[first],
             resume=not fresh,
@@ -233,14 +262,20 @@ class March:
     def _objective(self, first: bool) -> ResidualObjective:
         """The objective of the next window, earlier parts tabulated."""
         base = self._base(first)
-        parts = [b for b in (*base.equations, *base.conditions) if isinstance(b, Block)]
-        blocks = [
-            placed(b, self._past(b), self.lift, *self._place(self.reached, self.length), self.time)
-            for b in parts
+        here = [
+            placed(b, past, self.lift, *self._place(self.reached, self.length), self.time)
+            for b, past in zip(blocks(base), self._pasts(base, first), strict=True)
         ]
-        number = len(base.equations)
+        count, soft = len(base.equations), len(base.equations) + len(base.conditions)
+        integrals = [
+            dataclasses.replace(part, nodes=nodes)
+            for part, nodes in zip(base.integrals, here[soft:], strict=True)
+        ]
         return dataclasses.replace(
-            base, equations=tuple(blocks[:number]), conditions=tuple(blocks[number:])
+            base,
+            equations=tuple(here[:count]),
+            conditions=tuple(here[count:soft]),
+            integrals=tuple(integrals),
         )
 
     def _base(self, first: bool) -> ResidualObjective:
@@ -262,14 +297,19 @@ class March:
         size = len(ravel_pytree(eqx.filter(self._part(first), eqx.is_inexact_array))[0])
         return self.recipe.objective(local.system, local, size)
 
-    def _past(self, block: Block) -> Past:
-        past = Past.nothing(block, self.time, self.orders)
-        for index, window in enumerate(self.done):
-            place = self._place(window.start, window.length)
-            # only the frame matters here, as the tables are those of the end of the window
-            own = placed(block, past, self.lift, *place, self.time)
-            past = after(past, own, self._trained(index), place[1], self.time, self.orders)
-        return past
+    def _pasts(self, base: ResidualObjective, first: bool) -> list[Past]:
+        """What all finished windows leave at the places of `base`, from where it was last known."""
+        parts = blocks(base)
+        known, pasts = self.pasts.get((first, self.length), (0, []))
+        pasts = pasts or [Past.nothing(block, self.time, self.orders) for block in parts]
+        for index, window in list(enumerate(self.done))[known:]:
+            place, part = self._place(window.start, window.length), self._trained(index)
+            for i, block in enumerate(parts):
+                # only the frame matters here, as the tables are those of the end of the window
+                own = placed(block, pasts[i], self.lift, *place, self.time)
+                pasts[i] = after(pasts[i], own, part, place[1], self.time, self.orders)
+        self.pasts[first, self.length] = len(self.done), pasts
+        return pasts
 
     def _place(self, start: float, length: float) -> tuple[Any, Any, Any]:
         bounds = jnp.asarray(self.begin), jnp.asarray(self.end)

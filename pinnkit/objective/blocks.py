@@ -174,34 +174,29 @@ class Block(eqx.Module):
 class IntegralBlock(eqx.Module):
     """An integral condition by Gauss quadrature, over space at each node of time.
 
-    `weights` (N,) are those of space; `row` (N,) numbers the node of time of each point;
-    `value` (rows,) is what the integral equals, `measure` the measure of the region in space.
+    `nodes` holds the N points of the rule, `weights` (N,) are those of space; `row` (N,) numbers
+    the node of time of each point; `value` (rows,) is what the integral equals.
     """
 
-    points: Array
+    nodes: Block
     weights: Array
     row: Array
     value: Array
-    residual: Residual = eqx.field(static=True)
-    system: System = eqx.field(static=True)
-    scale: float = eqx.field(static=True)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Name of the one residual."""
-        return (self.residual.name,)
+        return self.nodes.names
 
     def values(self, u: Field, params: dict[str, Any]) -> dict[str, Array]:
         """(integral - value) per unit measure and scale, (rows,)."""
-        z = self.system.coordinates(self.points)
-        ways = scheme((self.residual,), self.system.fields)
-        # fn is target - value at a point; its integral lacks (measure - 1) value
-        (found,) = ways.values(u, self.points, z, params)
-        integrand = jnp.broadcast_to(found, self.weights.shape)
+        # the residual is target - value at a point; its integral lacks (measure - 1) value
+        ((name, integrand),) = self.nodes.values(u, params, self.nodes.pool).items()
+        (scale,) = self.nodes.scales
         zero = jnp.zeros_like(self.value)
         total = zero.at[self.row].add(self.weights * integrand)
         measure = zero.at[self.row].add(self.weights)
-        return {self.residual.name: (total / measure + self.value * (1 - 1 / measure)) / self.scale}
+        return {name: total / measure + self.value * (1 - 1 / measure) / scale}
 
 
 def block(system: System, residuals: Sequence[Residual], count: int, pool: int, seed: int) -> Block:
@@ -237,9 +232,9 @@ def observed_block(system: System, residual: Residual) -> Block:
     return Block(places, (residual,), (scale,), system, len(points))
 
 
-def integral_block(system: System, residual: Residual, nodes: int) -> IntegralBlock:
-    """Gauss rule with `nodes` per direction of the condition's region."""
-    rules = [system.domain.region(name).quadrature(nodes) for name in residual.regions]
+def integral_block(system: System, residual: Residual, order: int) -> IntegralBlock:
+    """Gauss rule with `order` nodes per direction of the condition's region."""
+    rules = [system.domain.region(name).quadrature(order) for name in residual.regions]
     points = np.concatenate([p for p, _ in rules])
     weights = np.concatenate([w for _, w in rules])
     row = np.zeros(len(points), int)
@@ -254,8 +249,9 @@ def integral_block(system: System, residual: Residual, nodes: int) -> IntegralBl
     datum = np.broadcast_to(np.asarray(datum, float), weights.shape)
     value = datum[np.unique(row, return_index=True)[1]]
     scale = residual_scale(system, residual, points)
-    where, share, node, equals = (jnp.asarray(a) for a in (points, weights, row, value))
-    return IntegralBlock(where, share, node, equals, residual, system, scale)
+    places = Places(jnp.asarray(points))
+    nodes = Block(places, (residual,), (scale,), system, len(points))
+    return IntegralBlock(nodes, jnp.asarray(weights), jnp.asarray(row), jnp.asarray(value))
 
 
 def _time_weights(
