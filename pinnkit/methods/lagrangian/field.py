@@ -62,18 +62,19 @@ def labels(field: LabelledField, points: Array) -> Array:
     """Labels (N,) of times and places (N, 2), by Newton steps that stay within a bracket.
 
     A step that leaves the bracket, or is not half as long as the one before, is replaced by
-    bisection (Press et al., Numerical Recipes, section 9.4).
+    bisection (Press et al., Numerical Recipes, section 9.4). A label stays once its place is met
+    but for rounding.
     """
     (low, high), t = field.bounds, points[:, field.time]
     first = field.places(field.at(t, jnp.asarray(low, t.dtype)))
     target = points[:, 1 - field.time]
     if field.periodic:
         target = target - (high - low) * jnp.floor((target - first) / (high - low))
-    tolerance = 2 * jnp.finfo(t.dtype).eps * max(abs(low), abs(high))
+    rounding = 2 * jnp.finfo(t.dtype).eps * max(abs(low), abs(high))
 
     def unfinished(state: tuple[Array, ...]) -> Array:
         *_, step, count = state
-        return (count < MOST) & jnp.any(jnp.abs(step) > tolerance)
+        return (count < MOST) & jnp.any(jnp.abs(step) > rounding)
 
     def refined(state: tuple[Array, ...]) -> tuple[Array, ...]:
         below, above, xi, step, count = state
@@ -84,6 +85,8 @@ def labels(field: LabelledField, points: Array) -> Array:
         sound = (xi + newton >= below) & (xi + newton <= above)
         sound &= jnp.abs(newton) <= 0.5 * jnp.abs(step)
         following = jnp.where(sound, xi + newton, 0.5 * (below + above))
+        met = jnp.abs(gap) <= rounding + 2 * jnp.finfo(t.dtype).eps * jnp.abs(target)
+        following = jnp.where(met, xi, following)
         return below, above, following, following - xi, count + 1
 
     below, above = jnp.full_like(target, low), jnp.full_like(target, high)

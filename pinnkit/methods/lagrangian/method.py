@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import equinox as eqx
-
 from pinnkit.compile import compile_problem
 from pinnkit.compile.system import System
 from pinnkit.errors import OptionError

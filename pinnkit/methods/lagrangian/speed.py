@@ -12,7 +12,6 @@ from pinnkit.compile.terms import Term, TermSymbol
 from pinnkit.geometry import Box
 from pinnkit.methods.evolution import not_first_order, space_axes, untimely
 from pinnkit.spec.condition import Kind
-from pinnkit.spec.symbols import Coordinate
 
 EXACT = 1e-9
 """Speed through a wall, and mismatch over a period, that count as rounding."""
