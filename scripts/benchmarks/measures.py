@@ -57,7 +57,7 @@ def experts(problem: pk.Problem) -> pk.Solution:
 
 
 def cole_hopf(problem: pk.Problem) -> Path:
-    """scripts/references/cole_hopf.py for the viscosity, and the mean flow, of a Burgers problem."""
+    """scripts/references/cole_hopf.py for the viscosity, and mean flow, of a Burgers problem."""
     given = compile_problem(problem).parameters
     options = ["--nu", repr(float(given["nu"]))]
     options += ["--mean-flow", repr(float(given["c"]))] if "c" in given else []
