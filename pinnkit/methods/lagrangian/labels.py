@@ -14,8 +14,8 @@ from pinnkit.compile.emit import Emitted
 from pinnkit.compile.system import System
 from pinnkit.compile.terms import Term, TermSymbol
 from pinnkit.methods.evolution import initial_values, space_axes, terms_of
-from pinnkit.methods.lagrangian.speed import multiplied_out, rests, speed
-from pinnkit.spec.condition import Condition, Dirichlet, Equation, Initial, Kind
+from pinnkit.methods.lagrangian.speed import multiplied_out, replaced, rests, speed
+from pinnkit.spec.condition import Condition, Dirichlet, Initial, Kind
 from pinnkit.spec.problem import Problem
 from pinnkit.spec.symbols import Coordinate, Parameter, field, function_name
 
@@ -105,11 +105,11 @@ class _Pull:
 
     def moved(self, expression: sp.Expr) -> sp.Expr:
         """In the interior, where coefficients are taken at the places of the labels."""
-        return expression.xreplace({**self._terms(expression), self.x: self.place})
+        return replaced(expression, {**self._terms(expression), self.x: self.place})
 
     def resting(self, expression: sp.Expr) -> sp.Expr:
         """On walls and at the start, where places are labels."""
-        return expression.xreplace(self._terms(expression))
+        return replaced(expression, self._terms(expression))
 
     def cleared(self, *expressions: sp.Expr) -> list[sp.Expr]:
         """Expressions times the lowest power of J that leaves no quotient by J in any of them.
@@ -119,8 +119,8 @@ class _Pull:
         w, jacobian = self.inverse, self.jacobian
         given = [multiplied_out(e) for e in expressions]
         if not all(e.is_polynomial(w) for e in given):
-            return [e.xreplace({w: 1 / jacobian}) for e in given]
-        power = max(int(sp.degree(e, w)) if e.has(w) else 0 for e in given)
+            return [replaced(e, {w: 1 / jacobian}) for e in given]
+        power = max(int(sp.Poly(e, w).degree()) if e.has(w) else 0 for e in given)
         return [
             sp.Add(*(e.coeff(w, k) * jacobian ** (power - k) for k in range(power + 1)))
             for e in given
@@ -145,9 +145,13 @@ def _equations(system: System, pull: _Pull) -> list[Condition]:
     found = []
     for name, rest in rests(system).items():
         left, right = pull.cleared(system.problem.field(name).diff(time), pull.moved(rest))
-        found.append(Equation(sp.Eq(left, right), name=_unused(system, f"rate of {name}")))
-    motion = sp.Eq(pull.place.diff(time), pull.moved(speed(system)))
-    return [*found, Equation(motion, name=_unused(system, "characteristics"))]
+        found.append(_equation(left, right, _unused(system, f"rate of {name}")))
+    motion = pull.place.diff(time), pull.moved(speed(system))
+    return [*found, _equation(*motion, _unused(system, "characteristics"))]
+
+
+def _equation(left: sp.Expr, right: sp.Expr, name: str) -> Condition:
+    return Condition(Kind.EQUATION, left, right, ("interior",), name)
 
 
 def _kept(system: System, condition: Condition, pull: _Pull) -> Condition:

@@ -55,6 +55,11 @@ def multiplied_out(expression: sp.Expr) -> sp.Expr:
     return sp.expand(expression, power_exp=False, power_base=False, log=False)
 
 
+def replaced(expression: sp.Expr, table: dict[sp.Basic, sp.Expr]) -> sp.Expr:
+    """The expression with symbols replaced, none of them in what replaces another."""
+    return expression.xreplace(table)  # type: ignore[return-value]
+
+
 def _expression(rate: Rate) -> sp.Expr:
     assert isinstance(rate.fn, Emitted)
     return rate.fn.expression
@@ -69,7 +74,7 @@ def _slope(system: System, rate: Rate) -> TermSymbol:
 def _speed(system: System, rate: Rate) -> sp.Expr:
     """Minus what multiplies u_x alone: a product of two derivatives carries nothing along."""
     linear = sp.diff(_expression(rate), _slope(system, rate))
-    return multiplied_out(-linear.xreplace({s: sp.S.Zero for s in _derivatives(linear)}))
+    return multiplied_out(-replaced(linear, {s: sp.S.Zero for s in _derivatives(linear)}))
 
 
 def _derivatives(expression: sp.Expr) -> list[TermSymbol]:
@@ -94,18 +99,18 @@ def _uncommon_speed(system: System) -> str | None:
 
 def _coefficients(system: System) -> str | None:
     """Why coefficients do not go on beyond the ends of a periodic axis."""
-    (axis,) = space_axes(system)
-    if axis not in system.traits.periodic:
+    (axis,), time = space_axes(system), system.time
+    if axis not in system.traits.periodic or time is None:
         return None
     low, high = system.domain.bounds[axis]
     rng = np.random.default_rng(0)
     places = rng.uniform(low, high, TRIED)
     for rate in system.evolution or ():
         values = {term: rng.standard_normal(TRIED) for term in rate.plan.terms}
-        times = rng.uniform(*system.domain.bounds[system.time or ""], TRIED)
+        times = rng.uniform(*system.domain.bounds[time], TRIED)
         with precision.scope("float64"):
             here, there = (
-                np.asarray(rate.fn(values, {system.time: times, axis: x}, system.parameters))
+                np.asarray(rate.fn(values, {time: times, axis: x}, system.parameters))
                 for x in (places, places + high - low)
             )
         if not np.abs(there - here).max() <= EXACT * max(1.0, np.abs(here).max()):
@@ -122,7 +127,7 @@ def _crossed_wall(system: System) -> str | None:
     if axis in system.traits.periodic:
         return None
     for end, face in zip(system.domain.bounds[axis], (f"{axis}-", f"{axis}+"), strict=True):
-        at_wall = speed(system).xreplace(_given(system, face))
+        at_wall = replaced(speed(system), _given(system, face))
         unknown = [s for s in at_wall.free_symbols if isinstance(s, TermSymbol)]
         if unknown or not _vanishes(system, at_wall, {axis: end}):
             value = f"{at_wall}" if sp.count_ops(at_wall) <= SHORT else "not zero"
