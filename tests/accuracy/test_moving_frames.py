@@ -23,20 +23,20 @@ def squeezed(mean=10.0, nodes=400, gap=1e-4):
 
 
 def test_a_steepening_wave_on_a_mean_flow():
-    method = pk.Lagrangian(pk.PINN(windows=1, stages=(pk.SSBFGS(steps=200),)))
+    method = pk.Lagrangian(pk.PINN(windows=1, stages=(pk.SSBFGS(steps=600),)))
     problem = pk.load(PROBLEMS / "burgers_periodic.py")
     solution = pk.solve(problem, method, quiet=True)
     assert solution.status.ok
-    assert solution.stats["min J"] == pytest.approx(squeezed(), rel=2e-2)
+    assert solution.stats["min J"] == pytest.approx(squeezed(), rel=0.05)
     x = np.linspace(0, 2 * np.pi, 201)
     for time in (0.3, 0.7, 1.0):
         exact = burgers_on_a_mean_flow(time, x)
         found = solution(t=time, x=x)["u"]
-        assert np.linalg.norm(found - exact) < 1e-3 * np.linalg.norm(exact)
+        assert np.linalg.norm(found - exact) < 3e-4 * np.linalg.norm(exact)
 
 
 def test_inviscid_characteristics_cross_at_one():
-    """By the method of lines on labels, where the problem is linear in time and smooth."""
+    """By the method of lines on labels, where the problem is linear in t and smooth."""
     t, x = pk.coordinates("t x")
     u = pk.field("u", t, x)
     domain = pk.Box(t=(0, 1.25), x=(0, 2 * pi), time="t")
