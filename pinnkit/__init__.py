@@ -23,6 +23,7 @@ from pinnkit.methods.evolving import ImplicitRungeKutta as ImplicitRungeKutta
 from pinnkit.methods.evolving import Projected as Projected
 from pinnkit.methods.exact import Exact as Exact
 from pinnkit.methods.infer import infer as infer
+from pinnkit.methods.lagrangian import Lagrangian as Lagrangian
 from pinnkit.methods.least_squares import LeastSquares as LeastSquares
 from pinnkit.methods.lines import Lines as Lines
 from pinnkit.methods.operator import Operator as Operator

@@ -24,6 +24,7 @@ from pinnkit.geometry import (
 )
 from pinnkit.methods.evolving.field import EvolvingField
 from pinnkit.methods.gridfield import ClosedForm, GridField
+from pinnkit.methods.lagrangian.field import LabelledField
 from pinnkit.methods.rungs import Experts
 from pinnkit.methods.surrogate import GridMap, OperatorField, PointMap
 from pinnkit.nn.deeponet import BranchNetwork, DeepONetNetwork, LearnedModes, TabulatedModes
@@ -63,6 +64,7 @@ NETWORKS = (
 )
 ANSATZ = (Pointwise, Ansatz, AxisGate, Constraint, Lift, Windows, AxisFeatures, Embedding)
 EVOLVING = (EvolvingField,)
+MOVING = (LabelledField,)
 EXPERTS = (
     Experts,
     Mixture,
@@ -101,6 +103,7 @@ KNOWN: tuple[type, ...] = (
     *ANSATZ,
     *NETWORKS,
     *EVOLVING,
+    *MOVING,
     *EXPERTS,
     *GRIDS,
     *OPERATORS,

@@ -103,9 +103,8 @@ def check_method(method: object) -> None:
         )
     raise OptionError(
         f"method={method!r} is no method. Give an instance of a class, such as pk.LeastSquares(), "
-        "pk.PINN(), pk.Evolving(), pk.Operator(), pk.Lines(), pk.Steady(), pk.Eigen() or "
-        "pk.Exact(), "
-        "or none for the default."
+        "pk.PINN(), pk.Evolving(), pk.Lagrangian(), pk.Operator(), pk.Lines(), pk.Steady(), "
+        "pk.Eigen() or pk.Exact(), or none for the default."
     )
 
 

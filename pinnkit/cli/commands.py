@@ -40,6 +40,7 @@ METHODS = {
     "pinn": ("pinn", "PINN"),
     "experts": ("least_squares", "LeastSquares"),
     "evolving": ("evolving", "Evolving"),
+    "lagrangian": ("lagrangian", "Lagrangian"),
     "operator": ("operator", "Operator"),
     "eigen": ("eigen", "Eigen"),
     "lines": ("lines", "Lines"),

@@ -63,3 +63,37 @@ def unsolvable(system: System) -> str:
             "incompressibility"
         )
     return "its equations cannot be solved for the highest time derivatives"
+
+
+def not_first_order(system: System) -> str | None:
+    """Why rates of first order do not determine all fields from initial values, else None."""
+    if system.evolution is None:
+        return unsolvable(system)
+    later = [r.field for r in system.evolution if r.order != 1]
+    if later:
+        return (
+            f"{', '.join(later)} has a second or higher time derivative; declare its rate as a "
+            "field of its own"
+        )
+    mixed = [t for r in system.evolution for t in r.plan.terms if times_order(system, t)]
+    if mixed:
+        return f"the rate depends on {mixed[0]}, which holds a time derivative itself"
+    given = initial_conditions(system)
+    missing = [f for f in system.fields if (f, 0) not in given]
+    if missing:
+        return f"it lacks initial values of {', '.join(missing)}"
+    return None
+
+
+def untimely(system: System) -> str | None:
+    """Why a condition cannot be kept at each time on its own, None if all can."""
+    for residual in system.conditions:
+        if residual.kind not in (Kind.BOUNDARY, Kind.INITIAL):
+            return f"'{residual.name}' is no condition on the boundary at each time"
+        if "final" in residual.regions:
+            return f"'{residual.name}' is given at the end of time"
+        if residual.kind is Kind.BOUNDARY and any(
+            times_order(system, term) for term in residual.plan.terms
+        ):
+            return f"'{residual.name}' sets a time derivative on the boundary"
+    return None

@@ -57,11 +57,12 @@ def experts(problem: pk.Problem) -> pk.Solution:
 
 
 def cole_hopf(problem: pk.Problem) -> Path:
-    """scripts/references/cole_hopf.py for the viscosity of a Burgers problem."""
-    nu = compile_problem(problem).parameters["nu"]
-    path = Path(tempfile.gettempdir()) / f"pinnkit_cole_hopf_{nu:.6g}.h5"
-    script = ROOT / "scripts/references/cole_hopf.py"
-    command = [sys.executable, script, "--nu", repr(float(nu)), "--out", path]
+    """scripts/references/cole_hopf.py for the viscosity, and mean flow, of a Burgers problem."""
+    given = compile_problem(problem).parameters
+    options = ["--nu", repr(float(given["nu"]))]
+    options += ["--mean-flow", repr(float(given["c"]))] if "c" in given else []
+    path = Path(tempfile.gettempdir()) / f"pinnkit_cole_hopf{''.join(options)}.h5"
+    command = [sys.executable, ROOT / "scripts/references/cole_hopf.py", *options, "--out", path]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return path
 

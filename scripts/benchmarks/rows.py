@@ -332,6 +332,28 @@ EVOLVING = Section(
     ),
 )
 
+PLAIN = pk.PINN(network=pk.nn.MLP(30, 3), windows=1)
+PLAIN_ADAM = dataclasses.replace(PLAIN, stages=(pk.Adam(steps=100_000),))
+FAST, SLOW = (("c", 50),), (("c", 2),)
+MOVING = Section(
+    "Moving frames",
+    "The same problems on labels that move with the flow, `Lagrangian(PINN())`, and at places: "
+    "`PINN()` as it is, and plain networks, `PINN(network=MLP(30, 3), windows=1)` with its default "
+    "stages or with `stages=(Adam(steps=100_000),)`.",
+    (
+        *(Row("advection", pk.Lagrangian(), EXACT, 60, (("c", c),)) for c in (2, 30, 50, 70)),
+        *(Row("advection", pk.Lagrangian(), EXACT, 60, FAST, key=key) for key in (1, 2)),
+        *(Row("advection", pk.PINN(), EXACT, 60, FAST, key=key) for key in range(3)),
+        Row("advection", PLAIN, EXACT, 60, SLOW, "plain"),
+        *(Row("advection", PLAIN, EXACT, 60, FAST, "plain", key) for key in range(3)),
+        Row("advection", PLAIN_ADAM, EXACT, 60, FAST, "plain, Adam"),
+        *(Row("burgers_periodic", pk.Lagrangian(), COLE_HOPF, 60, key=key) for key in range(3)),
+        Row("burgers_periodic", pk.Lagrangian(pk.Lines()), COLE_HOPF),
+        *(Row("burgers_periodic", pk.PINN(), COLE_HOPF, 60, key=key) for key in range(3)),
+        Row("burgers_periodic", None, COLE_HOPF),
+    ),
+)
+
 FAILURES = Section(
     "What failed",
     "Runs whose own status says that their result should not be used, in its words.",
@@ -354,5 +376,6 @@ SECTIONS = (
     ADAM,
     PSEUDO_TIME,
     EVOLVING,
+    MOVING,
     FAILURES,
 )

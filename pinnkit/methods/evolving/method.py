@@ -11,14 +11,13 @@ from pinnkit.ansatz.enforce import Architecture
 from pinnkit.compile.system import System
 from pinnkit.errors import OptionError
 from pinnkit.methods.base import Method, Run
-from pinnkit.methods.evolution import initial_conditions, times_order, unsolvable
+from pinnkit.methods.evolution import not_first_order, untimely
 from pinnkit.methods.evolving.field import EvolvingField, weights_of
 from pinnkit.methods.evolving.march import March
 from pinnkit.methods.evolving.space import frozen, space_of
 from pinnkit.methods.evolving.stepping import ImplicitRungeKutta, Stepping
 from pinnkit.nn import MLP
 from pinnkit.solution import Solution, Status
-from pinnkit.spec.condition import Kind
 
 
 class Evolving(Method):
@@ -65,7 +64,7 @@ class Evolving(Method):
             return "it has no time evolution"
         if len(system.axes) == 1:
             return "it has no axis in space (try Lines)"
-        return _not_first_order(system) or _untimely(system) or self._unkept(system)
+        return not_first_order(system) or untimely(system) or self._unkept(system)
 
     def _unkept(self, system: System) -> str | None:
         return self.stepping.refusal(tuple(r.name for r in frozen(system).soft))
@@ -109,36 +108,3 @@ class Evolving(Method):
         options = f"{self.network!r} {self.points} {self.tolerance} {self.harmonics}"
         seed = np.asarray(jax.random.key_data(run.key)).tolist()
         return f"{system.digest} {options} | {self.stepping!r} | {seed} | {run.precision}"
-
-
-def _not_first_order(system: System) -> str | None:
-    if system.evolution is None:
-        return unsolvable(system)
-    later = [r.field for r in system.evolution if r.order != 1]
-    if later:
-        return (
-            f"{', '.join(later)} has a second or higher time derivative; declare its rate as a "
-            "field of its own"
-        )
-    mixed = [t for r in system.evolution for t in r.plan.terms if times_order(system, t)]
-    if mixed:
-        return f"the rate depends on {mixed[0]}, which holds a time derivative itself"
-    given = initial_conditions(system)
-    missing = [f for f in system.fields if (f, 0) not in given]
-    if missing:
-        return f"it lacks initial values of {', '.join(missing)}"
-    return None
-
-
-def _untimely(system: System) -> str | None:
-    """Why a condition cannot be kept at each time on its own, None if all can."""
-    for residual in system.conditions:
-        if residual.kind not in (Kind.BOUNDARY, Kind.INITIAL):
-            return f"'{residual.name}' is no condition on the boundary at each time"
-        if "final" in residual.regions:
-            return f"'{residual.name}' is given at the end of time"
-        if residual.kind is Kind.BOUNDARY and any(
-            times_order(system, term) for term in residual.plan.terms
-        ):
-            return f"'{residual.name}' sets a time derivative on the boundary"
-    return None
