@@ -302,6 +302,41 @@ PSEUDO_TIME = Section(
     ),
 )
 
+TENTH = (("end", 0.1),)
+
+
+def march(windows: int, units: int, layers: int, harmonics: int = 1) -> pk.PINN:
+    """One network of `layers` x `units` after another."""
+    network = pk.nn.MLP(units, layers)
+    return pk.PINN(network=network, windows=windows, harmonics=harmonics)
+
+
+ESTIMATE = HeldOut("its own estimate")
+TEN = (("end", 10),)
+LONG = Section(
+    "Long times",
+    "`PINN(network=MLP(units, layers), windows=n, harmonics=h)`, and the classical solver beside "
+    "it. The whole of the chaotic problem, and how errors grow on the way: [`chaos.md`](chaos.md).",
+    (
+        *(
+            Row(
+                "ks_chaotic", march(2, 20, 3, 5), EXPERTS, 160, TENTH, "2 windows, 20 x 3, h = 5", k
+            )
+            for k in range(3)
+        ),
+        Row("ks_chaotic", pk.Lines(), EXPERTS, parameters=TENTH),
+        Row("ks_regular", march(20, 20, 3, 2), LINES, 500, (), "20 windows, 20 x 3, h = 2"),
+        Row("kdv_periodic", march(10, 20, 3, 2), LINES, 300, (), "10 windows, 20 x 3, h = 2"),
+        Row("lorenz", march(80, 10, 2), LINES, 300, TEN, "80 windows, 10 x 2"),
+        Row("lorenz", march(160, 10, 2), LINES, 600, (), "160 windows, 10 x 2"),
+        Row("lorenz", pk.Lines(), ESTIMATE),
+        Row("ns_torus", pk.PINN(), LINES, 300),
+        Row("ns_torus", pk.Lines(), ESTIMATE),
+        Row("taylor_green", pk.PINN(), EXACT, 60),
+        Row("taylor_green", pk.Lines(), EXACT),
+    ),
+)
+
 PULSE_NET, STEP = pk.nn.MLP(20, 2), 0.05
 EVOLVING = Section(
     "Evolving",
@@ -375,6 +410,7 @@ SECTIONS = (
     CAUSAL,
     ADAM,
     PSEUDO_TIME,
+    LONG,
     EVOLVING,
     MOVING,
     FAILURES,
