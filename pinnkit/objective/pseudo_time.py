@@ -34,7 +34,8 @@ class PseudoTime:
     reported, sampling, weightings and causal weights take r alone.
 
     - w_i = |r_i - r_i'| / |u_i - u_i'|, root mean squares over the batch, dimensionless and between
-      `smallest` and `largest`, as a moving average to which the old one contributes `keep`.
+      `smallest` and `largest`, as a moving average to which the old one contributes `keep`. Before
+      it is measured it is one, or the bound next to one.
     - `share`: what is left of w as the sum of the equations' mean squares falls by the powers of
       ten from 10^-`decades`[0] to 10^-`decades`[1]; in between half a cosine of its logarithm.
     - `fields`: pairs (equation, field) by name that decide which u_i goes with an equation. All
@@ -147,9 +148,11 @@ class Stepping(eqx.Module):
         """What is added to the residuals of a group."""
         start = sum(len(group.columns) for group in self.groups[:index])
         group, anchors = self.groups[index], state.anchors[index]
-        own = state.factor * state.rates[start : start + len(group.columns)]
-        rates = jnp.broadcast_to(own * jnp.array(group.signs), anchors.shape)
-        return jax.lax.stop_gradient(Pull(anchors, rates, group))
+        first = min(max(1.0, self.rule.smallest), self.rule.largest)
+        rates = state.factor * jnp.where(state.updates > 0, state.rates, first)
+        own = rates[start : start + len(group.columns)]
+        each = jnp.broadcast_to(own * jnp.array(group.signs), anchors.shape)
+        return jax.lax.stop_gradient(Pull(anchors, each, group))
 
     def held(self, state: Steps, params: Any, probes: Callable[[Any], tuple[Probe, ...]]) -> Steps:
         """The state with u' = u at `params`, and w measured on the way from the last u'."""
