@@ -58,6 +58,7 @@ MIXED = pk.Problem(
         pk.Dirichlet(u, 0, on=("x-", "x+")),
         pk.Dirichlet(p, 0, on="x-"),
         pk.Robin(p, 1, c, t, on="x+"),
+        pk.Integral(u - p**2, 0.3, name="total"),
     ],
 )
 KINK = pk.Problem(
@@ -98,7 +99,8 @@ def marched(problem, lengths, key=0, run=None, **options):
         first = index == 0 and not march.exact_start
         size = sum(a.size for a in jax.tree.leaves(march._part(first)) if hasattr(a, "size"))
         part = rng.normal(size=size) * 0.4
-        march.done.append(Window(start, length, part, {"step": np.array([1.0])}, {}, 0.0))
+        history = {"step": np.array([1.0]), "wall_s": np.array([0.1])}
+        march.done.append(Window(start, length, part, history, {}, 0.0))
         start += length
     march.length = lengths[-1]
     return march
@@ -142,13 +144,29 @@ def test_tables_of_earlier_parts_give_the_residuals_of_the_whole_function(name):
     f = whole.function()
     known = march.system.parameters
     evaluate = eqx.filter_jit(lambda block, u, places: block.values(u, known, places))
-    for block in (*objective.equations, *objective.conditions):
+    for block in module.blocks(objective):
         some = block.pool.take(jnp.arange(0, len(block.pool.points), 97))
         got = evaluate(block, part, some)
         plain = dataclasses.replace(block, frame=None)
         want = evaluate(plain, f, Places(some.points, some.normals))
         for residual, values in got.items():
             np.testing.assert_allclose(values, want[residual], rtol=1e-9, atol=1e-9)
+
+
+def test_integrals_are_those_of_the_whole_function_at_times_of_the_window():
+    done, length = (0.5, 0.25), 0.75
+    march = marched(MIXED, done)
+    march.length = length
+    (part,) = march._objective(False).integrals
+    whole = marched(MIXED, (*done, length))
+    (got,) = part.values(whole._trained(2), march.system.parameters).values()
+    nodes, weights = np.polynomial.legendre.leggauss(16)
+    times = 1.25 + length * (nodes + 1) / 2
+    places = jnp.stack([a.ravel() for a in np.meshgrid(times, nodes, indexing="ij")], axis=1)
+    fields = np.asarray(jax.jit(jax.vmap(whole.function()))(places)).reshape(16, 16, 2)
+    by_name = dict(zip(march.system.fields, np.moveaxis(fields, -1, 0), strict=True))
+    totals = (by_name["u"] - by_name["p"] ** 2) @ weights
+    np.testing.assert_allclose(got, (totals - 0.3) / 2 / part.nodes.scales[0], atol=1e-11)
 
 
 def test_slabs_are_those_of_the_window():
@@ -259,7 +277,7 @@ def test_a_march_that_closes_early_in_pseudo_time_resumes_exactly(tmp_path):
     )
     whole, path = pk.solve(problem, method), tmp_path / "march.h5"
     lines = whole.stats["windows"].splitlines()
-    assert len(lines) == 3 and all("the tolerance 0.001 was reached" in line for line in lines)
+    assert len(lines) == 3 and all("the tolerance 0.003 was reached" in line for line in lines)
     number, step = whole.history["window"], whole.history["step"]
     last = step[number == 2][-1] - step[number == 1][-1]
     assert last < 400 and "0 to 1" in str(whole)
@@ -285,6 +303,24 @@ def test_what_is_not_resolved_is_halved(monkeypatch):
     assert len(solution.stats["windows"].splitlines()) >= 2 and error(solution) < 2e-2
 
 
+@pytest.mark.accuracy
+def test_what_does_not_come_to_its_tolerance_is_halved(monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 150)
+    solution = pk.solve(TRAVELLING, small(stages=(pk.SSBFGS(steps=300),), tolerance=3e-3))
+    assert len(solution.stats["windows"].splitlines()) >= 2 and error(solution) < 2e-2
+    assert "the tolerance 0.003 was reached" in solution.stats["windows"]
+
+
+@pytest.mark.parametrize("defect, sound", [(0.03, True), (0.04, False)])
+def test_residuals_that_are_small_in_every_window_must_be_small_together(defect, sound):
+    march = marched(HEAT, (0.5, 0.5, 0.5))
+    known = {"held_out": {"heat": 0.01}, "defects": {"u": defect}}
+    march.done = [dataclasses.replace(window, **known) for window in march.done]
+    status = pk.PINN(windows=3)._marched(march).status
+    assert status.ok is sound
+    assert sound or "adds up to 1.2e-01 of the fields' scale" in status.reason
+
+
 def test_refusals_say_why():
     steady = pk.Problem(
         "steady", pk.Box(x=(0, 1)), [pk.Equation(u.func(x).diff(x, 2)), pk.Dirichlet(u.func(x))]
@@ -295,3 +331,7 @@ def test_refusals_say_why():
     observed = dataclasses.replace(TRAVELLING, conditions=(*TRAVELLING.conditions, seen))
     with pytest.raises(MethodError, match="'probe' may span several windows"):
         pk.solve(observed, pk.PINN(windows=2))
+    growing = pk.Integral(u, t, name="growing")
+    integral = dataclasses.replace(TRAVELLING, conditions=(*TRAVELLING.conditions, growing))
+    with pytest.raises(MethodError, match="'growing' has a value that changes with time"):
+        pk.solve(integral, pk.PINN(windows=2))
