@@ -5,24 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.integrate import solve_ivp
+from oracles import lorenz
 
 import pinnkit as pk
 
 pytestmark = pytest.mark.accuracy
 LORENZ = Path(__file__).resolve().parents[2] / "problems/lorenz.py"
 END = 1.5
-
-
-def orbit(times):
-    """(3, N), by an eighth-order Runge-Kutta method."""
-
-    def rate(_, u):
-        x, y, z = u
-        return [10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z]
-
-    options = dict(method="DOP853", rtol=1e-12, atol=1e-12)
-    return solve_ivp(rate, (0, END), [1, 1, 1], t_eval=times, **options).y
 
 
 def error(method, key):
@@ -32,7 +21,7 @@ def error(method, key):
     found = solution(t=times)
     return max(
         np.linalg.norm(found[name] - true) / np.linalg.norm(true)
-        for name, true in zip("xyz", orbit(times), strict=True)
+        for name, true in zip("xyz", lorenz(times), strict=True)
     )
 
 
