@@ -15,6 +15,7 @@ from pinnkit.ansatz.enforce import Architecture
 from pinnkit.compile.system import System
 from pinnkit.errors import MethodError, OptionError
 from pinnkit.methods.base import Method, Progress, Run
+from pinnkit.methods.budget import defects
 from pinnkit.methods.closing import Closing
 from pinnkit.methods.finished import certified, error_budget, histories, total
 from pinnkit.methods.held_out import certificate, held_out
@@ -44,8 +45,8 @@ from pinnkit.solution import Pointwise, Solution, Status
 from pinnkit.training import FitResult, Stage, fit, undecided
 
 UNRESOLVED = 0.1
-"""Dimensionless held-out residual, and sum of the defects of all windows, above which a result
-should not be used. Residuals are in units of the window: those of short ones are always small."""
+"""Dimensionless held-out residual above which a result should not be used, and what residuals may
+add up to over time (`defects`): large coefficients and short windows make all residuals small."""
 
 
 class PINN(Method):
@@ -193,7 +194,7 @@ class PINN(Method):
         """One network after another."""
         reason, finished = march.go(self.windows or 2, halving=self.windows is None)
         worst = max((max(w.held_out.values(), default=0.0) for w in march.done), default=math.inf)
-        added = max(total(march.done).values(), default=0.0)
+        added = _largest(total(march.done))
         resolved = finished and max(worst, added) < UNRESOLVED
         if finished and not resolved:
             reason += _unsatisfied(worst, added)
@@ -250,9 +251,12 @@ class PINN(Method):
         run: Run,
     ) -> Solution:
         held = held_out(objective, result.params, _judged(run))
+        low, high = (0.0, 0.0) if system.time is None else system.domain.bounds[system.time]
+        added = {} if high == low else defects(system, objective.scales, held, high - low)
         stats = {
             **result.stats,
             **{f"held-out rms {name}": value for name, value in held.items()},
+            **{f"defect of {name}": value for name, value in added.items()},
             "validation loss": result.score,
             "parameters": weights(result.params),
             "conditions": enforcement.describe(),
@@ -262,10 +266,11 @@ class PINN(Method):
             stats["causality"] = certificate(objective, result, _judged(run))
         history = _rooted(result.history)
         worst = max(held.values(), default=0.0)
-        resolved = bool(jnp.isfinite(result.score)) and worst < UNRESOLVED
+        sound = bool(jnp.isfinite(result.score))
+        resolved = sound and max(worst, _largest(added)) < UNRESOLVED
         reason = result.status
         if not resolved:
-            reason += _unsatisfied(worst)
+            reason += _unsatisfied(worst, _largest(added))
         status = Status(resolved, reason, interrupted=result.status.startswith("interrupted"))
         evaluator = Pointwise(result.params.function)
         return Solution(system.problem, evaluator, self.name, status, history=history, stats=stats)
@@ -276,8 +281,13 @@ def _judged(run: Run) -> jax.Array:
     return jax.random.fold_in(run.key, 1)
 
 
-def _unsatisfied(worst: float, added: float = 0.0) -> str:
-    """`added` is what the residuals of all windows add up to."""
+def _largest(defects: dict[str, float]) -> float:
+    """The largest defect that is known."""
+    return max((value for value in defects.values() if math.isfinite(value)), default=0.0)
+
+
+def _unsatisfied(worst: float, added: float) -> str:
+    """`added` is what the residuals add up to over time."""
     what = f"; the equations are not satisfied, held-out residual {worst:.1e}"
     if added >= UNRESOLVED:
         what += f", which adds up to {added:.1e} of the fields' scale"

@@ -31,3 +31,12 @@ def test_chaotic_kuramoto_sivashinsky_in_two_windows():
     true = chaotic_kuramoto_sivashinsky(times, x)
     found = solution(t=times[:, None], x=x[None, :])["u"]
     assert np.linalg.norm(found - true) < 3e-4 * np.linalg.norm(true)
+
+
+def test_a_network_that_fast_convection_defeats_says_so():
+    """Its residual is small in units of a term as large as c u_x, but not over the whole time."""
+    method = pk.PINN(network=pk.nn.MLP(10, 2), windows=1, stages=(pk.SSBFGS(steps=300),))
+    solution = pk.solve(pk.load(PROBLEMS / "advection.py", c=50), method, quiet=True)
+    error = solution.compare(pk.solve(solution.problem, pk.Exact(), quiet=True))
+    assert error.to_json()["fields"]["u"]["rel_l2"] > 0.1
+    assert not solution.status.ok and "adds up to" in solution.status.reason
