@@ -215,11 +215,12 @@ def test_only_networks_that_begin_linear_start_by_least_squares():
         ansatz = build_ansatz(enforcement, network, key=jax.random.key(0))
         return tuple(type(stage) for stage in recommended_stages(ansatz, None))
 
-    assert kinds(MLP(8, 2)) == (SSBFGS,)
+    assert kinds(MLP(30, 3)) == (SSBFGS,)
+    assert kinds(MLP(8, 2)) == (FactoredSSBFGS,)
     assert kinds(Separable(2, MLP(4, 1))) == (FactoredSSBFGS,)
     pirate = PirateNet(6, 1)
     for network in (pirate, Fourier(pirate, 4), Factorized(pirate)):
-        assert kinds(network) == (LastLayer, SSBFGS)
+        assert kinds(network) == (LastLayer, FactoredSSBFGS)
 
 
 def test_refuses_eigenvalue_problems():
