@@ -277,7 +277,7 @@ def test_a_march_that_closes_early_in_pseudo_time_resumes_exactly(tmp_path):
     )
     whole, path = pk.solve(problem, method), tmp_path / "march.h5"
     lines = whole.stats["windows"].splitlines()
-    assert len(lines) == 3 and all("the tolerance 0.003 was reached" in line for line in lines)
+    assert len(lines) == 3 and all("the tolerance 0.001 was reached" in line for line in lines)
     number, step = whole.history["window"], whole.history["step"]
     last = step[number == 2][-1] - step[number == 1][-1]
     assert last < 400 and "0 to 1" in str(whole)
