@@ -94,6 +94,7 @@ class PINN(Method):
     harmonics: int = eqx.field(static=True, default=1)
     windows: int | None = eqx.field(static=True, default=None)
     tolerance: float | None = eqx.field(static=True, default=None)
+    warm_start: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self) -> None:
         if not isinstance(self.causality, Causal | None):
@@ -132,6 +133,7 @@ class PINN(Method):
             f"{system.digest} {self._identity()}",
             UNRESOLVED,
             self.tolerance,
+            self.warm_start,
         )
         if self.causality is not None and (system.time is None or system.traits.steady):
             raise MethodError(

@@ -40,7 +40,6 @@ from pinnkit.spec.condition import Kind
 from pinnkit.training import FitResult, Look, Stage, fit, prepare, undecided
 from pinnkit.training.checkpoint import Kept, kept
 from pinnkit.training.program import Program
-from pinnkit.training.stage import STALLED
 
 PROBE, LARGE = 1000, 0.3
 """A window whose root mean square residual is larger than this after so many steps is halved."""
@@ -48,9 +47,6 @@ PATIENCE = 2000
 """So is one that has not come to the tolerance that is asked for after so many."""
 MOST = 64
 """Windows into which automatic halving divides the time at most."""
-STUCK = 100.0
-"""A window that stalls with a score so many times that of the one before begins anew, not from the
-weights of that window."""
 TOO_LONG = "not resolved after"
 """How the reason begins why a window is halved."""
 
@@ -61,7 +57,7 @@ class Recipe:
 
     `objective(system, enforcement, weights)`; `stages(ansatz, seconds)`; `unresolved`: root mean
     square of residuals above which a window counts as not resolved; `tolerance`: that at which it
-    is good enough (`Closing`).
+    is good enough (`Closing`); `warm`: whether windows begin with the weights of the one before.
     """
 
     architecture: Architecture
@@ -71,6 +67,7 @@ class Recipe:
     identity: str
     unresolved: float
     tolerance: float | None = None
+    warm: bool = False
 
 
 def obstacle(system: System) -> str | None:
@@ -146,7 +143,7 @@ class March:
         self.programs: dict[bool, Program] = {}
         self.bases: dict[tuple[bool, float], ResidualObjective] = {}
         self.pasts: dict[tuple[bool, float], tuple[int, list[Past]]] = {}
-        self.length, self.anew = 0.0, False
+        self.length = 0.0
 
     # -- the windows
 
@@ -163,7 +160,6 @@ class March:
             fresh = True
             if result.status.startswith(TOO_LONG):
                 self.length /= 2
-            if result.status.startswith(TOO_LONG) or self.anew:
                 continue
             interrupted = result.status.startswith("interrupted")
             resolved = max(self.done[-1].held_out.values(), default=0.0) < self.recipe.unresolved
@@ -192,7 +188,7 @@ class March:
         index, first = len(self.done), not self.done and not self.exact_start
         objective = self._objective(first)
         part = self._part(first)
-        if self.done and len(self.done[-1].part) and not self.anew:
+        if self.recipe.warm and self.done and len(self.done[-1].part):
             part = _with_weights(part, self.done[-1].part)
         trial = Trial(part, {})
         stages = self.recipe.stages(part, self.run.seconds)
@@ -220,23 +216,16 @@ class March:
             ),
             interrupted=self.run.interrupted,
             checkpoint=self.run.checkpoint,
-            fingerprint=f"{self.recipe.identity} from {self.reached} to {self.length} {self.anew}",
+            fingerprint=f"{self.recipe.identity} from {self.reached} to {self.length}",
             give_up=TooLong(self.recipe.tolerance) if halving else undecided,
             done=Closing(objective, self._held(), self.recipe.tolerance),
             program=self.programs[first],
             resume=not fresh,
             kept=self._kept(),
         )
-        # the weights of the window before may lie where no search finds a way down
-        self.anew = not self.anew and self._stuck(result)
-        if not (result.status.startswith(TOO_LONG) or self.anew):
+        if not result.status.startswith(TOO_LONG):
             self._close(objective, result)
         return result
-
-    def _stuck(self, result: FitResult) -> bool:
-        """Whether training found no way down from the weights of the window before."""
-        stalled = result.state is not None and int(result.state.code) == STALLED
-        return bool(self.done) and stalled and not result.score <= STUCK * self.done[-1].score
 
     def _close(self, objective: ResidualObjective, result: FitResult) -> None:
         held = held_out(objective, result.params, self._held())
@@ -350,11 +339,7 @@ class March:
     def _kept(self) -> Kept:
         """The finished windows, for the checkpoint of the next."""
         return Kept(
-            {
-                "length": self.length,
-                "anew": self.anew,
-                "windows": [w.notes() for w in self.done],
-            },
+            {"length": self.length, "windows": [w.notes() for w in self.done]},
             {f"{i:03d}": w.part for i, w in enumerate(self.done)},
         )
 
@@ -366,7 +351,7 @@ class March:
         stored = kept(Path(path))
         if stored is None:
             return False
-        self.length, self.anew = stored.notes["length"], stored.notes["anew"]
+        self.length = stored.notes["length"]
         for index, facts in enumerate(stored.notes["windows"]):
             self.done.append(Window.of(facts, stored.arrays[f"{index:03d}"]))
         return True

@@ -3,7 +3,7 @@
     python scripts/figures/chaotic.py --out docs/images/chaotic.png [--runs FOLDER]
 
 The reference is ETDRK4 in NumPy with 512 modes, which shares nothing with the package; its own
-error is measured by halving its step. The networks take 30 minutes and the random sines five; with
+error is measured by halving its step. The networks take ten minutes and the random sines five or more; with
 --runs, solutions are kept there as run files and used again.
 """
 
@@ -33,11 +33,11 @@ def errors(found: np.ndarray, true: np.ndarray) -> np.ndarray:
     return np.linalg.norm(found - true, axis=1) / np.linalg.norm(true, axis=1)
 
 
-WINDOWS = pk.PINN(network=pk.nn.MLP(20, 3), harmonics=5, windows=40, tolerance=2e-5)
+WINDOWS = pk.PINN(network=pk.nn.MLP(20, 3), harmonics=5, windows=40)
 METHODS = {
     "experts: Fourier and Chebyshev (default)": (None, None),
     "experts: random sines, tolerance 1e-6": (SINES, None),
-    "PINN: 40 windows": (WINDOWS, 1800),
+    "PINN: 40 windows": (WINDOWS, 600),
 }
 
 
