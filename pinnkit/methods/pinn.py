@@ -82,6 +82,8 @@ class PINN(Method):
       training, or that of a window, ends before its steps or budget are spent, so that the time is
       left to later windows; None for no such end. Causal weights end it where their certificate
       holds (`Causal.stop`); with both, both must hold.
+    - `warm_start`: whether a window begins with the weights of the one before. Such weights grow
+      from window to window, and errors with them (docs/pinn.md); fresh ones do not.
     """
 
     network: Architecture | None = eqx.field(static=True, default=None)

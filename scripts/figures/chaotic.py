@@ -3,7 +3,7 @@
     python scripts/figures/chaotic.py --out docs/images/chaotic.png [--runs FOLDER]
 
 The reference is ETDRK4 in NumPy with 512 modes, which shares nothing with the package; its own
-error is measured by halving its step. The networks take ten minutes and the random sines five or more; with
+error is measured by halving its step. The networks take ten minutes, as do the random sines; with
 --runs, solutions are kept there as run files and used again.
 """
 
