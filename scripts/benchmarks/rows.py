@@ -305,10 +305,12 @@ PSEUDO_TIME = Section(
 TENTH = (("end", 0.1),)
 
 
-def march(windows: int, units: int, layers: int, harmonics: int = 1) -> pk.PINN:
+def march(
+    windows: int, units: int, layers: int, harmonics: int = 1, warm_start: bool = False
+) -> pk.PINN:
     """One network of `layers` x `units` after another."""
     network = pk.nn.MLP(units, layers)
-    return pk.PINN(network=network, windows=windows, harmonics=harmonics)
+    return pk.PINN(network=network, windows=windows, harmonics=harmonics, warm_start=warm_start)
 
 
 ESTIMATE = HeldOut("its own estimate")
@@ -316,17 +318,38 @@ TEN = (("end", 10),)
 LONG = Section(
     "Long times",
     "`PINN(network=MLP(units, layers), windows=n, harmonics=h)`, and the classical solver beside "
-    "it. The whole of the chaotic problem, and how errors grow on the way: [`chaos.md`](chaos.md).",
+    "it; `ks` and `kdv` with `warm_start=True`. The whole of the chaotic problem, and how errors "
+    "grow on the way: [`chaos.md`](chaos.md).",
     (
         *(
             Row(
-                "ks_chaotic", march(2, 20, 3, 5), EXPERTS, 160, TENTH, "2 windows, 20 x 3, h = 5", k
+                "ks_chaotic",
+                march(2, 20, 3, 5, warm_start=True),
+                EXPERTS,
+                160,
+                TENTH,
+                "2 windows, 20 x 3, h = 5",
+                k,
             )
             for k in range(3)
         ),
         Row("ks_chaotic", pk.Lines(), EXPERTS, parameters=TENTH),
-        Row("ks_regular", march(20, 20, 3, 2), LINES, 500, (), "20 windows, 20 x 3, h = 2"),
-        Row("kdv_periodic", march(10, 20, 3, 2), LINES, 300, (), "10 windows, 20 x 3, h = 2"),
+        Row(
+            "ks_regular",
+            march(20, 20, 3, 2, warm_start=True),
+            LINES,
+            500,
+            (),
+            "20 windows, 20 x 3, h = 2",
+        ),
+        Row(
+            "kdv_periodic",
+            march(10, 20, 3, 2, warm_start=True),
+            LINES,
+            300,
+            (),
+            "10 windows, 20 x 3, h = 2",
+        ),
         Row("lorenz", march(80, 10, 2), LINES, 300, TEN, "80 windows, 10 x 2"),
         Row("lorenz", march(160, 10, 2), LINES, 600, (), "160 windows, 10 x 2"),
         Row("lorenz", pk.Lines(), ESTIMATE),
