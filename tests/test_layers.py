@@ -86,13 +86,15 @@ def test_every_room_has_a_layer():
     assert rooms <= set(RANK), rooms - set(RANK)
 
 
-def test_importing_changes_no_configuration():
+def test_importing_changes_no_configuration_and_loads_nothing_heavy():
+    """What only some problems need would cost every run its memory."""
     import subprocess
     import sys
 
+    heavy = {"scipy.optimize", "scipy.stats", "h5py", "pandas", "matplotlib", "diffrax", "jaxopt"}
     code = (
-        "import jax; before = dict(jax.config.values); import pinnkit; "
-        "assert before == dict(jax.config.values)"
+        "import sys, jax; before = dict(jax.config.values); import pinnkit; "
+        f"assert before == dict(jax.config.values); assert not {heavy} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

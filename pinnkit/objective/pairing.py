@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
+import scipy
 
 from pinnkit.compile.system import Residual, System
 from pinnkit.errors import MethodError
@@ -59,7 +59,7 @@ def pairs(system: System, given: Sequence[tuple[str, str]] = ()) -> dict[str, st
     worth = np.zeros((len(equations), len(fields)))
     for i, residual in enumerate(equations):
         worth[i] = [_worth(system, residual, name) for name in fields]
-    rows, columns = linear_sum_assignment(worth, maximize=True)
+    rows, columns = scipy.optimize.linear_sum_assignment(worth, maximize=True)
     found = {equations[i].name: fields[j] for i, j in zip(rows, columns, strict=True)}
     return {r.name: (known | found)[r.name] for r in system.equations}
 
