@@ -305,12 +305,9 @@ PSEUDO_TIME = Section(
 TENTH = (("end", 0.1),)
 
 
-def march(
-    windows: int, units: int, layers: int, harmonics: int = 1, warm_start: bool = False
-) -> pk.PINN:
+def march(windows: int, units: int, layers: int, harmonics: int = 1) -> pk.PINN:
     """One network of `layers` x `units` after another."""
-    network = pk.nn.MLP(units, layers)
-    return pk.PINN(network=network, windows=windows, harmonics=harmonics, warm_start=warm_start)
+    return pk.PINN(network=pk.nn.MLP(units, layers), windows=windows, harmonics=harmonics)
 
 
 ESTIMATE = HeldOut("its own estimate")
@@ -318,13 +315,13 @@ TEN = (("end", 10),)
 LONG = Section(
     "Long times",
     "`PINN(network=MLP(units, layers), windows=n, harmonics=h)`, and the classical solver beside "
-    "it; `ks` and `kdv` with `warm_start=True`. The whole of the chaotic problem, and how errors "
-    "grow on the way: [`chaos.md`](chaos.md).",
+    "it. The whole of the chaotic problem, and how errors grow on the way: "
+    "[`chaos.md`](chaos.md).",
     (
         *(
             Row(
                 "ks_chaotic",
-                march(2, 20, 3, 5, warm_start=True),
+                march(2, 20, 3, 5),
                 EXPERTS,
                 160,
                 TENTH,
@@ -336,7 +333,7 @@ LONG = Section(
         Row("ks_chaotic", pk.Lines(), EXPERTS, parameters=TENTH),
         Row(
             "ks_regular",
-            march(20, 20, 3, 2, warm_start=True),
+            march(20, 20, 3, 2),
             LINES,
             500,
             (),
@@ -344,7 +341,7 @@ LONG = Section(
         ),
         Row(
             "kdv_periodic",
-            march(10, 20, 3, 2, warm_start=True),
+            march(10, 20, 3, 2),
             LINES,
             300,
             (),
@@ -373,6 +370,7 @@ EVOLVING = Section(
             EXACT,
             remark="midpoint rule",
         ),
+        Row("advection_pulse", pk.Lines(), EXACT),
         Row(
             "burgers",
             pk.Evolving(pk.nn.MLP(12, 2), pk.ImplicitRungeKutta(0.02)),
@@ -405,6 +403,7 @@ MOVING = Section(
         Row("advection", PLAIN, EXACT, 60, SLOW, "plain"),
         *(Row("advection", PLAIN, EXACT, 60, FAST, "plain", key) for key in range(3)),
         Row("advection", PLAIN_ADAM, EXACT, 60, FAST, "plain, Adam"),
+        Row("advection", pk.Lines(), EXACT, parameters=FAST),
         *(Row("burgers_periodic", pk.Lagrangian(), COLE_HOPF, 60, key=key) for key in range(3)),
         Row("burgers_periodic", pk.Lagrangian(pk.Lines()), COLE_HOPF),
         *(Row("burgers_periodic", pk.PINN(), COLE_HOPF, 60, key=key) for key in range(3)),
