@@ -2,12 +2,14 @@
 
 from pinnkit import errors as errors
 from pinnkit import nn as nn
+from pinnkit.data import Dataset as Dataset
 from pinnkit.experts.families import Chebyshev as Chebyshev
 from pinnkit.experts.families import Sine as Sine
 from pinnkit.experts.families import Tanh as Tanh
 from pinnkit.experts.layout import Blocks as Blocks
 from pinnkit.experts.layout import Graded as Graded
 from pinnkit.experts.layout import Single as Single
+from pinnkit.generate import dataset as dataset
 from pinnkit.geometry import Box as Box
 from pinnkit.geometry import Disk as Disk
 from pinnkit.geometry import Ellipse as Ellipse
@@ -26,7 +28,9 @@ from pinnkit.methods.infer import infer as infer
 from pinnkit.methods.lagrangian import Lagrangian as Lagrangian
 from pinnkit.methods.least_squares import LeastSquares as LeastSquares
 from pinnkit.methods.lines import Lines as Lines
-from pinnkit.methods.operator import Operator as Operator
+from pinnkit.methods.neural_operator import Operator as Operator
+from pinnkit.methods.neural_operator import RelativeH1 as RelativeH1
+from pinnkit.methods.neural_operator import RelativeL2 as RelativeL2
 from pinnkit.methods.pinn import PINN as PINN
 from pinnkit.methods.sensitivity import sensitivity as sensitivity
 from pinnkit.methods.sensitivity import shape_sensitivity as shape_sensitivity
@@ -35,6 +39,7 @@ from pinnkit.objective import Causal as Causal
 from pinnkit.objective import PseudoTime as PseudoTime
 from pinnkit.objective import sampling as sampling
 from pinnkit.objective import weighting as weighting
+from pinnkit.reference import read_dataset as read_dataset
 from pinnkit.solution import Solution as Solution
 from pinnkit.solve import solve as solve
 from pinnkit.spec.calculus import curl as curl
@@ -69,11 +74,13 @@ from pinnkit.training import LBFGS as LBFGS
 from pinnkit.training import SOAP as SOAP
 from pinnkit.training import SSBFGS as SSBFGS
 from pinnkit.training import Adam as Adam
+from pinnkit.training import Cosine as Cosine
 from pinnkit.training import FactoredSSBFGS as FactoredSSBFGS
 from pinnkit.training import GaussNewtonCG as GaussNewtonCG
 from pinnkit.training import Jaxopt as Jaxopt
 from pinnkit.training import LastLayer as LastLayer
 from pinnkit.training import LevenbergMarquardt as LevenbergMarquardt
+from pinnkit.training import OneCycle as OneCycle
 from pinnkit.training import Optax as Optax
 from pinnkit.training import SSBroyden as SSBroyden
 from pinnkit.training import default_stages as default_stages

@@ -26,7 +26,8 @@ from pinnkit.methods.evolving.field import EvolvingField
 from pinnkit.methods.gridfield import ClosedForm, GridField
 from pinnkit.methods.lagrangian.field import LabelledField
 from pinnkit.methods.rungs import Experts
-from pinnkit.methods.surrogate import GridMap, OperatorField, PointMap
+from pinnkit.methods.neural_operator.field import OperatorField
+from pinnkit.methods.neural_operator.maps import GridMap, PointMap
 from pinnkit.nn.deeponet import BranchNetwork, DeepONetNetwork, LearnedModes, TabulatedModes
 from pinnkit.nn.gated import Gates, ModifiedNetwork, PirateBlock, PirateNetwork
 from pinnkit.nn.kan import KANNetwork

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     import xarray
 
     from pinnkit.reference import Reference
+    from pinnkit.data import Dataset
     from pinnkit.report.compare import Comparison
+    from pinnkit.report.held_out import HeldOut
 
 CHUNK = 20_000
 """Points per dispatch when a solution is evaluated, so that memory stays bounded."""
@@ -207,13 +209,14 @@ class Solution:
 
     def compare(
         self,
-        other: Solution | Reference | str | Path,
+        other: Solution | Reference | Dataset | str | Path,
         *,
         rename: Mapping[str, str] | None = None,
         time: float | None = None,
         resolution: int | Mapping[str, int] | None = None,
+        every: int | Mapping[str, int] = 1,
         **unknown: Any,
-    ) -> Comparison:
+    ) -> Comparison | HeldOut:
         """Norms of the difference from another solution, or from a file that others computed.
 
         - `rename`: name in the file -> name in the problem, such as `{"usol": "u"}`; also
@@ -222,16 +225,24 @@ class Solution:
         - `time`: compare at this stored time only.
         - `resolution`: points per axis of the uniform grid on which two solutions meet.
 
+        An operator is also compared with the samples of a `Dataset`, or of a file in which
+        `rename` names the input function; `every` thins these (`pk.read_dataset`). The result is
+        then a `report.held_out.HeldOut`.
+
         Raises `ReferenceFileError` if the file cannot be used, and `OptionError` for unknown
         options, or if the two have nothing in common.
         """
         from pinnkit.report.compare import compare
+        from pinnkit.report.held_out import compare_held_out, samples_in
 
         if unknown:
             raise OptionError(
-                f"compare() has no option {', '.join(unknown)}. Choose from rename, time and "
-                'resolution; names in a file are mapped by rename={"usol": "u"}.'
+                f"compare() has no option {', '.join(unknown)}. Choose from rename, time, "
+                'resolution and every; names in a file are mapped by rename={"usol": "u"}.'
             )
+        samples = samples_in(self, other, rename or {}, every)
+        if samples is not None:
+            return compare_held_out(self, *samples)
         return compare(self, other, rename=rename, time=time, resolution=resolution)
 
     def save(self, path: str | Path) -> Path:

@@ -137,7 +137,8 @@ def _silent(message: str) -> None:
     """Say nothing."""
 
 
-def _version() -> str:
+def version() -> str:
+    """The installed version of pinnkit."""
     try:
         return importlib.metadata.version("pinnkit")
     except importlib.metadata.PackageNotFoundError:
@@ -148,9 +149,9 @@ def provenance(system: System, method: Method, key: int) -> dict[str, str | int]
     """What made a solution: enough to make it again."""
     device = jax.devices()[0]
     return {
-        "pinnkit": _version(),
+        "pinnkit": version(),
         "jax": jax.__version__,
-        "python": platform.python_version(),
+        "python": platform.pythonversion(),
         "device": f"{device.platform} {device.device_kind}",
         "digest": system.digest,
         "method": repr(method),

@@ -10,7 +10,7 @@ from pinnkit.methods.base import Method
 from pinnkit.methods.eigen import Eigen
 from pinnkit.methods.least_squares import LeastSquares
 from pinnkit.methods.lines import Lines
-from pinnkit.methods.operator import Operator
+from pinnkit.methods.neural_operator import Operator
 from pinnkit.methods.pinn import PINN
 from pinnkit.methods.steady import Steady
 

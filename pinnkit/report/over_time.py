@@ -91,7 +91,7 @@ def valid_time(
     rows = {}
     for name in errors:
         known = errors[name].dropna()
-        passed, time = _first_passage(known.index.to_numpy(), known.to_numpy(), threshold)
+        passed, time = first_passage(known.index.to_numpy(), known.to_numpy(), threshold)
         elapsed = time - float(errors.index[0])
         rows[name] = [elapsed, elapsed * (math.nan if lyapunov is None else lyapunov), passed]
     columns = ["valid_time", "lyapunov_times", "passed"]
@@ -180,7 +180,7 @@ def _lost(comparison: Comparison) -> dict[str, np.ndarray]:
     }
 
 
-def _first_passage(times: np.ndarray, errors: np.ndarray, threshold: float) -> tuple[bool, float]:
+def first_passage(times: np.ndarray, errors: np.ndarray, threshold: float) -> tuple[bool, float]:
     """Whether and when the piecewise linear error first exceeds the threshold."""
     above = np.flatnonzero(errors > threshold)
     if not len(above):
@@ -215,7 +215,7 @@ def _frame(axes: Axes, comparisons: Sequence[Comparison], kind: str) -> None:
     what = f" of {label(names.pop())}" if len(names) == 1 else ""
     axes.set_yscale("log")
     axes.set_xlim(times.min(), times.max())
-    axes.set_xlabel(label(comparisons[0].theirs.time_axis or "t"))
+    axes.set_xlabel(label(str(comparisons[0].by_time.index.name or "t")))
     axes.set_ylabel(f"{kind} error{what}")
     if any(axes.get_legend_handles_labels()[1]):
         axes.legend()

@@ -14,6 +14,7 @@ from jax.flatten_util import ravel_pytree
 
 from pinnkit.errors import OptionError
 from pinnkit.training.evaluation import Evaluation, Unpack
+from pinnkit.training.schedules import Schedule
 from pinnkit.training.stage import NONFINITE, Stage, StageState, blank, flat, whole
 
 REJECTIONS = 20
@@ -37,6 +38,8 @@ class Momentum(eqx.Module):
 class FirstOrder(Stage):
     """x' = x + update(gradient), rate learning_rate * decay**(step / decay_steps).
 
+    Instead of a number, `learning_rate` may be a `Schedule`, which is then all of the rate.
+
     An update that leads to a non-finite loss or gradient is taken back and repeated at half its
     length, at most 20 times; later updates grow back to full length by doubling. `clip` bounds
     the norm of the gradient. Adaptive weights are live in every step.
@@ -45,7 +48,7 @@ class FirstOrder(Stage):
     """
 
     steps: int = 1000
-    learning_rate: float = 1e-3
+    learning_rate: float | Schedule = 1e-3
     decay: float = 0.9
     decay_steps: int = 1000
     clip: float | None = None
@@ -56,7 +59,7 @@ class FirstOrder(Stage):
         whole(self, steps=self.steps, resample_every=self.resample_every)
         for name in ("learning_rate", "decay", "decay_steps"):
             value = getattr(self, name)
-            if not value > 0:
+            if not (isinstance(value, Schedule) or value > 0):
                 raise OptionError(
                     f"{self.name}({name}={value!r}) must be positive. Give a number above zero."
                 )
@@ -71,8 +74,12 @@ class FirstOrder(Stage):
         """The algorithm on a tree of parameters, at a rate that depends on the step."""
 
     def _transform(self) -> optax.GradientTransformation:
-        rate = optax.exponential_decay(self.learning_rate, self.decay_steps, self.decay)
-        algorithm = self.transform(rate)
+        rate = self.learning_rate
+        if isinstance(rate, Schedule):
+            schedule = rate.rate()
+        else:
+            schedule = optax.exponential_decay(rate, self.decay_steps, self.decay)
+        algorithm = self.transform(schedule)
         if self.clip is None:
             return algorithm
         return optax.chain(optax.clip_by_global_norm(self.clip), algorithm)

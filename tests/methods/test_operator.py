@@ -28,7 +28,7 @@ from pinnkit.methods.base import Run
 from pinnkit.methods.elliptic_family import EllipticFamily
 from pinnkit.methods.evolution_family import EvolutionFamily
 from pinnkit.methods.finite_volume import solve_divergence_form
-from pinnkit.methods.operator import Operator
+from pinnkit.methods.neural_operator import Operator
 from pinnkit.nn.deeponet import Branch, DeepONet
 from pinnkit.nn.mgno import MgNO
 from pinnkit.nn.mlp import MLP

@@ -1,0 +1,80 @@
+"""dataset(problem, n) -> Dataset: what operators learn from, made by a classical method."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pinnkit.compile import System, compile_problem
+from pinnkit.data import Dataset
+from pinnkit.data.file import check_path
+from pinnkit.errors import MethodError, OptionError
+from pinnkit.interrupt import on_interrupt
+from pinnkit.methods.base import Progress
+from pinnkit.methods.generation import family_of, generate, generate_file
+from pinnkit.solve import version
+from pinnkit.spec.problem import Problem
+
+
+def dataset(
+    problem: Problem,
+    n: int,
+    *,
+    out: str | Path | None = None,
+    resolution: int | None = None,
+    frames: int = 32,
+    spread: float = 0.1,
+    key: int = 0,
+    report: Callable[[Progress], None] | None = None,
+) -> Dataset:
+    """Draw `n` input functions of a family and solve for each by a classical method.
+
+    - `resolution`: intervals along each space axis; None for 128, 32 or 16 in one, two or three
+      dimensions. `frames`: stored intervals in time.
+    - `spread`: for a problem without input function, as in `Operator`.
+    - `key`: sample i depends on the key and on i alone, so that smaller sets are parts of larger.
+    - `out`: an HDF5 file; samples are written as they are made, in batches. After Ctrl-C the same
+      call goes on where it stopped, and a larger `n` extends the file. The result then reads from
+      the file when samples are asked for.
+
+    Every solution comes with an estimate of its own error. Raises MethodError if the problem is no
+    family or a solution is not finite, OptionError for options out of range or a file that holds
+    something else, and KeyboardInterrupt after Ctrl-C.
+    """
+    if n < 1:
+        raise OptionError(f"dataset(n={n}): give a positive number of samples.")
+    system = compile_problem(problem)
+    try:
+        family = family_of(system, resolution, frames, spread)
+    except MethodError as error:
+        raise MethodError(
+            f"'{problem.name}' is no family for which data can be generated: "
+            f"{str(error).rstrip('.')}. Declare an input_function with a law, or bring data of "
+            "your own by read_dataset."
+        ) from error
+    told = report or (lambda _: None)
+    made = _provenance(system, type(family).__name__, key)
+    with on_interrupt() as interrupted:
+        if out is None:
+            found = generate(system, family, n, key, made, told, interrupted)
+            stopped = len(found) < n
+        else:
+            path = check_path(out)
+            found = generate_file(system, family, n, key, path, made, told, interrupted)
+            stopped = found is None
+    if stopped or found is None:
+        raise KeyboardInterrupt
+    return found
+
+
+def _provenance(system: System, method: str, key: int) -> dict[str, Any]:
+    return {
+        "pinnkit": version(),
+        "digest": system.digest,
+        "parameters": {k: float(v) for k, v in system.parameters.items()},
+        "method": method,
+        "seed": key,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,187 @@
+"""Data of a family: input functions drawn from its law, solved in batches by a classical method."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pinnkit import precision
+from pinnkit.compile import System
+from pinnkit.data import Dataset
+from pinnkit.data.file import Writer
+from pinnkit.errors import MethodError, OptionError, ReferenceFileError
+from pinnkit.methods.base import Progress
+from pinnkit.methods.elliptic_family import EllipticFamily
+from pinnkit.methods.evolution import space_axes
+from pinnkit.methods.evolution_family import EvolutionFamily
+from pinnkit.methods.faces import not_a_box
+from pinnkit.methods.families import Ensemble, Family
+from pinnkit.spec.condition import Kind
+
+DEFAULT_RESOLUTION = {1: 128, 2: 32, 3: 16}
+BATCH = 128
+
+
+def family_of(
+    system: System, resolution: int | None, frames: int, spread: float
+) -> Family:
+    """The family that a system is, or that is made around it; see `Operator`.
+
+    Raises MethodError with the reason if there is none.
+    """
+    reason = refusal(system)
+    if reason is not None:
+        raise MethodError(reason)
+    n = resolution or DEFAULT_RESOLUTION[len(space_axes(system))]
+    with precision.scope("float64"):
+        if system.traits.steady:
+            return EllipticFamily(system, n, spread)
+        return EvolutionFamily(system, n, frames, spread)
+
+
+def refusal(system: System) -> str | None:
+    if system.traits.eigen:
+        return "it has an unknown eigenvalue"
+    if any(r.kind in (Kind.OBSERVED, Kind.INTEGRAL) for r in system.residuals):
+        return "it has observed values or integral conditions"
+    if not space_axes(system):
+        return "it has no space axis, and input functions are functions of space"
+    if len(system.inputs) > 1:
+        return f"it has several input functions ({', '.join(system.inputs)}) instead of one"
+    return not_a_box(system)
+
+
+def batches(
+    family: Family,
+    samples: range,
+    seed: int,
+    report: Callable[[int], None] = lambda _: None,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Iterator[Ensemble]:
+    """Solutions in batches; `report` is told how many are there. Ends early when interrupted."""
+    for start in range(samples.start, samples.stop, BATCH):
+        if interrupted():
+            return
+        part = range(start, min(start + BATCH, samples.stop))
+        with precision.scope("float64"):
+            yield family.solve(part, seed)
+        report(part.stop)
+
+
+def generate(
+    system: System,
+    family: Family,
+    count: int,
+    seed: int,
+    provenance: dict[str, Any],
+    report: Callable[[Progress], None] = lambda _: None,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Dataset:
+    """`count` samples in memory; fewer if interrupted, at least one batch."""
+    begun = time.monotonic()
+
+    def told(done: int) -> None:
+        report(Progress("data", done, count, {}, time.monotonic() - begun))
+
+    told(0)
+    parts = []
+    for part in batches(family, range(count), seed, told):
+        parts.append(part)
+        if interrupted():
+            break
+    joined = [np.concatenate([getattr(p, n) for p in parts]) for n in ("inputs", "outputs", "errors")]
+    return _dataset(system, family, *joined, provenance)
+
+
+def generate_file(
+    system: System,
+    family: Family,
+    count: int,
+    seed: int,
+    path: Path,
+    provenance: dict[str, Any],
+    report: Callable[[Progress], None] = lambda _: None,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Dataset | None:
+    """`count` samples in the file `path`, which is written beside it first; None if interrupted.
+
+    What an interrupted run has written is taken up again, and a finished file is extended, if it
+    was made in the same way: then all samples are those of a run without interruption.
+    Raises OptionError if the file belongs to something else.
+    """
+    begun = time.monotonic()
+    partial = path.with_suffix(f".partial{path.suffix}")
+    empty = _dataset(
+        system, family, *(np.zeros((0, *s)) for s in _shapes(system, family)), provenance
+    )
+    if path.exists():
+        found = _taken_up(path, empty, "Give another file, or remove this one")
+        if len(found) >= count:
+            report(Progress("data", count, count, {}, 0.0))
+            return found.subset(slice(0, count))
+        path.replace(partial)
+    elif partial.exists():
+        _taken_up(partial, empty, "Remove it, or generate what it was begun with")
+    with Writer(partial, empty) as writer:
+
+        def told(done: int) -> None:
+            report(Progress("data", done, count, {}, time.monotonic() - begun))
+
+        told(writer.count)
+        for part in batches(family, range(writer.count, count), seed, told, interrupted):
+            writer.append(part.inputs, part.outputs, part.errors)
+        finished = writer.count >= count
+    if not finished:
+        return None
+    partial.replace(path)
+    return Dataset.load(path, streamed=True)
+
+
+def _taken_up(path: Path, like: Dataset, mend: str) -> Dataset:
+    """The dataset in `path` if it was made as `like` says."""
+    try:
+        found = Dataset.load(path, streamed=True)
+    except ReferenceFileError as error:
+        raise OptionError(f"{str(error).rstrip('.')}. {mend}.") from error
+    if _made(found) != _made(like):
+        raise OptionError(
+            f"'{path}' holds {len(found)} samples of '{found.problem}' that were made in another "
+            f"way (problem, parameters, grid or seed differ). {mend}."
+        )
+    return found
+
+
+def _made(dataset: Dataset) -> tuple:
+    own = {k: v for k, v in dataset.provenance.items() if k in ("digest", "seed", "method")}
+    names = (dataset.problem, dataset.function, dataset.fields)
+    return (*names, dataset.sensors, dataset.grid, own)
+
+
+def _shapes(system: System, family: Family) -> tuple[tuple[int, ...], ...]:
+    sensors, grid = (tuple(a.n for a in axes) for axes in (family.sensors, family.grid))
+    return sensors, (len(system.fields), *grid), ()
+
+
+def _dataset(
+    system: System,
+    family: Family,
+    inputs: np.ndarray,
+    outputs: np.ndarray,
+    errors: np.ndarray,
+    provenance: dict[str, Any],
+) -> Dataset:
+    return Dataset(
+        system.problem.name,
+        family.inputs.name,
+        system.fields,
+        family.sensors,
+        family.grid,
+        inputs,
+        outputs,
+        errors,
+        provenance,
+    )

@@ -1,0 +1,5 @@
+"""Neural operators: the solution map of a family, learned from its solutions."""
+
+from pinnkit.methods.neural_operator.losses import RelativeH1 as RelativeH1
+from pinnkit.methods.neural_operator.losses import RelativeL2 as RelativeL2
+from pinnkit.methods.neural_operator.method import Operator as Operator

@@ -1,0 +1,96 @@
+"""Networks as maps from an input function to fields on the data's grid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pinnkit.derivatives import Axis
+from pinnkit.nn.deeponet import DeepONetNetwork, LearnedModes
+
+Grid = tuple[Axis, ...]
+
+
+class GridMap(eqx.Module):
+    """Network from functions on the sensor grid to functions on the same grid.
+
+    Instants in time are output channels. `fields` is their number; the first `known` frames are
+    not the network's business, and zero.
+    """
+
+    network: Any
+    fields: int = eqx.field(static=True)
+    known: int = eqx.field(static=True)
+
+    pointwise = False
+
+    @property
+    def transfers(self) -> bool:
+        """Whether the network means the same on a grid of another resolution."""
+        return bool(getattr(self.network, "transfers", False))
+
+    def __call__(self, function: jax.Array, grid: Grid, sensors: Grid) -> jax.Array:
+        """(*sensors) -> (c, *grid)."""
+        channels = self.network(function[None])
+        extra = frame_axis(grid, sensors)
+        if extra is None:
+            return channels
+        whole = channels.reshape(self.fields, -1, *channels.shape[1:])
+        whole = jnp.pad(whole, [(0, 0), (self.known, 0)] + [(0, 0)] * (whole.ndim - 2))
+        return jnp.moveaxis(whole, 1, extra + 1)
+
+
+class PointMap(eqx.Module):
+    """Network from sensors to values at any point, here used on a grid."""
+
+    network: DeepONetNetwork
+
+    transfers = False
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether values between the nodes come from the network and not by interpolation."""
+        return isinstance(self.network.trunk, LearnedModes)
+
+    def __call__(self, function: jax.Array, grid: Grid, sensors: Grid) -> jax.Array:
+        """(*sensors) -> (c, *grid)."""
+        del sensors
+        values = self.at(function, grid_points(grid))
+        return values.T.reshape(-1, *(axis.n for axis in grid))
+
+    def at(self, function: jax.Array, points: Any) -> jax.Array:
+        """(*sensors) and (N, d) -> (N, c)."""
+        return self.network.at(function[None], jnp.asarray(points, function.dtype))
+
+
+def frame_axis(grid: Grid, sensors: Grid) -> int | None:
+    """Index of the axis of the grid along which there are no sensors, if any."""
+    own = {axis.name for axis in sensors}
+    return next((i for i, axis in enumerate(grid) if axis.name not in own), None)
+
+
+def grid_points(grid: Grid) -> np.ndarray:
+    """Nodes of a tensor grid, (N, d)."""
+    mesh = np.meshgrid(*(axis.nodes for axis in grid), indexing="ij")
+    return np.stack([m.ravel() for m in mesh], axis=-1)
+
+
+def vanishing(grid: Grid, ends: tuple[tuple[bool, bool], ...], points: Any) -> Any:
+    """A factor (N,) that vanishes at the ends so marked and nowhere else between: (N, d) -> (N,).
+
+    The product over the axes of 4 s (1 - s), s or 1 - s, with s from 0 to 1 along the axis.
+    """
+    factor = 1.0 + 0.0 * points[:, 0]
+    for i, (axis, (low, high)) in enumerate(zip(grid, ends, strict=True)):
+        s = (points[:, i] - axis.lo) / (axis.hi - axis.lo)
+        if low:
+            factor = factor * s
+        if high:
+            factor = factor * (1 - s)
+        if low and high:
+            factor = factor * 4
+    return factor

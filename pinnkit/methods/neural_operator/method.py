@@ -1,0 +1,281 @@
+"""Neural operators trained on classical solutions of a family."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pinnkit.compile import System
+from pinnkit.data import Dataset
+from pinnkit.derivatives import FourierAxis
+from pinnkit.errors import MethodError, OptionError
+from pinnkit.methods.base import Method, Progress, Run
+from pinnkit.methods.families import Family
+from pinnkit.methods.generation import family_of, generate, refusal
+from pinnkit.methods.neural_operator.field import OperatorField
+from pinnkit.methods.neural_operator.losses import Loss, RelativeL2
+from pinnkit.methods.neural_operator.maps import GridMap, PointMap, frame_axis
+from pinnkit.methods.neural_operator.objective import RelativeError, errors_of, single
+from pinnkit.methods.neural_operator.statistics import Statistics, statistics
+from pinnkit.nn.deeponet import DeepONet
+from pinnkit.solution import Solution, Status
+from pinnkit.training import Adam, FitResult, OneCycle, Stage, fit
+
+
+class Operator(Method):
+    """Neural operator: learn the map from the input function to the solution, from data.
+
+    A problem with an `input_function(..., law=...)` is a family. Input functions are drawn from
+    the law, a classical method solves for each, and the network is trained on the relative L2
+    error; the solution then takes the input function, `solution(a=..., x=..., y=...)`, and uses
+    the first test function where none is given. An ordinary problem is made a family around
+    itself: a smooth Gaussian field is added to its initial state (time-dependent) or to its source
+    (steady), and the solution belongs to the declared one; others are set by
+    `solution.evaluator.with_inputs({name: ...})`, with the name of the field or "source".
+
+    - `architecture`: `DeepONet(...)`, or one on grids: `FNO(...)`, `MgNO(...)`.
+    - `data`: a `Dataset` (`pk.dataset`, `pk.read_dataset`) instead of one drawn for the run.
+    - `samples`: training solutions; a fifth as many are added for validation and test together.
+      Of given data the last sixth is set aside in the same way.
+    - `resolution`: intervals of the grid along each space axis; None for 128, 32 or 16 in one,
+      two or three dimensions. `frames`: stored intervals in time; with fewer than 8 the solution
+      has values at the stored instants only.
+    - `steps`, `batch`, `learning_rate`: of Adam, the rate rising in the first fifth to
+      `learning_rate` and falling to zero (`OneCycle`). `stages`: other optimisers instead.
+    - `loss`: `RelativeL2()` or `RelativeH1()`.
+    - `spread`: size of the perturbations of an ordinary problem, relative to what it declares.
+
+    Data are computed in double precision and belong to the key. The error estimate is the mean
+    relative L2 error over test functions that training never saw, measured against the same
+    classical method. Networks are trained in single precision, which is far below their error.
+
+    Raises OptionError for options out of range.
+    """
+
+    architecture: Any = eqx.field(default=DeepONet(), static=True)
+    data: Dataset | None = eqx.field(default=None, static=True)
+    samples: int = eqx.field(default=2000, static=True)
+    resolution: int | None = eqx.field(default=None, static=True)
+    frames: int = eqx.field(default=32, static=True)
+    steps: int = eqx.field(default=3000, static=True)
+    batch: int = eqx.field(default=32, static=True)
+    learning_rate: float = eqx.field(default=1e-3, static=True)
+    stages: tuple[Stage, ...] | None = eqx.field(default=None, static=True)
+    loss: Loss = eqx.field(default=RelativeL2(), static=True)
+    spread: float = eqx.field(default=0.1, static=True)
+
+    def __check_init__(self) -> None:
+        least = {"samples": 10, "frames": 1, "steps": 1, "batch": 1}
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise OptionError(
+                    f"Operator({name}={getattr(self, name)}) is too small. Give at least {value}."
+                )
+        if self.resolution is not None and self.resolution < 8:
+            raise OptionError(
+                f"Operator(resolution={self.resolution}) is too coarse. Give at least 8."
+            )
+        if not (self.learning_rate > 0 and self.spread > 0):
+            raise OptionError(
+                "Operator: learning_rate and spread must be positive. Give numbers above zero."
+            )
+        if self.data is not None and len(self.data) < 10:
+            raise OptionError(f"Operator(data=...) has {len(self.data)} samples. Give at least 10.")
+
+    def supports(self, system: System) -> str | None:
+        try:
+            if self.data is None:
+                self.family(system)
+            else:
+                _check_data(system, self.data)
+        except (MethodError, OptionError) as error:
+            return str(error).rstrip(".")
+        return None
+
+    def family(self, system: System) -> Family:
+        """The family that is learned. Raises MethodError with the reason if there is none."""
+        return family_of(system, self.resolution, self.frames, self.spread)
+
+    def run(self, system: System, run: Run) -> Solution:
+        data_key, network_key, training_key = jax.random.split(run.key, 3)
+        data, declared = self._data(system, run, data_key)
+        data_s = run.elapsed
+        held = max(len(data) // 12, 5)
+        train, validation, test = data.split(len(data) - 2 * held, held, held)
+        facts = statistics(train, system.time)
+        field = self._untrained(train, facts, declared, test, network_key)
+        objective = RelativeError(
+            field, train, validation, self.batch, self.loss, jax.random.fold_in(training_key, 1)
+        )
+        result = self._fit(objective, field.map, training_key, system, run)
+        field = eqx.tree_at(lambda f: f.map, field, result.params)
+        errors = np.asarray(jnp.mean(_errors(field, *single(test)), axis=0))
+        return self._solution(system, run, field, result, errors, data_s)
+
+    def _data(
+        self, system: System, run: Run, key: jax.Array
+    ) -> tuple[Dataset, np.ndarray | None]:
+        """All samples, and the input function of an ordinary problem."""
+        if self.data is not None:
+            return self.data, None
+        family = self.family(system)
+        held = max(self.samples // 10, 5)
+        seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
+        made = {"digest": system.digest, "seed": seed}
+        count = self.samples + 2 * held
+        data = generate(system, family, count, seed, made, run.report, run.interrupted)
+        return data, family.declared
+
+    def _untrained(
+        self,
+        train: Dataset,
+        facts: Statistics,
+        declared: np.ndarray | None,
+        test: Dataset,
+        key: jax.Array,
+    ) -> OperatorField:
+        """The evaluator with random weights, normalised by the training set."""
+        mapping, ends = self._map(train, facts, key)
+        mapping = jax.tree.map(lambda a: a.astype(jnp.float32), mapping)
+        function = np.asarray(test.inputs[:1])[0] if declared is None else declared
+        return OperatorField(
+            mapping,
+            jnp.asarray(function),
+            jnp.asarray(facts.centre),
+            jnp.asarray(facts.mean),
+            jnp.asarray(facts.scale),
+            train.function,
+            train.grid,
+            train.sensors,
+            ends,
+            facts.starts if not mapping.pointwise else (False,) * len(train.fields),
+        )
+
+    def _map(
+        self, train: Dataset, facts: Statistics, key: jax.Array
+    ) -> tuple[GridMap | PointMap, tuple[tuple[bool, bool], ...]]:
+        """The network, and the ends of axes at which it needs help to vanish."""
+        shape = tuple(axis.n for axis in train.sensors)
+        if isinstance(self.architecture, DeepONet):
+            _, outputs = train.arrays()
+            snapshots = np.moveaxis((outputs - facts.mean) / facts.scale, 1, -1)
+            nodes = tuple(axis.nodes for axis in train.grid)
+            network = self.architecture.build(1, shape, nodes, snapshots, key=key)
+            mapping = PointMap(network)
+            # proper modes vanish where all training outputs agree
+            free = ((False, False),) * len(train.grid)
+            return mapping, facts.ends if mapping.pointwise else free
+        frame = frame_axis(train.grid, train.sensors)
+        ends = list(facts.ends)
+        known, frames = 0, 1
+        if frame is not None:
+            known = int(all(facts.starts) or facts.ends[frame][0])
+            frames = train.grid[frame].n - known
+            ends[frame] = (False, False)
+        channels = len(train.fields) * frames
+        boundary = boundaries(train, facts)
+        network = self.architecture.build(1, channels, shape, boundary, key=key)
+        return GridMap(network, len(train.fields), known), tuple(ends)
+
+    def _fit(
+        self,
+        objective: RelativeError,
+        mapping: GridMap | PointMap,
+        key: jax.Array,
+        system: System,
+        run: Run,
+    ) -> FitResult:
+        rate = OneCycle(self.learning_rate, self.steps)
+        stages = self.stages or (Adam(self.steps, rate, clip=1.0),)
+        options = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        options["data"] = None if self.data is None else dict(self.data.provenance)
+        return fit(
+            objective,
+            mapping,
+            stages,
+            key=key,
+            seconds=None if run.seconds is None else max(run.remaining, 1e-3),
+            report=lambda stage, step, of, losses, _: run.report(
+                Progress(stage, step, of, _readable(losses), run.elapsed)
+            ),
+            interrupted=run.interrupted,
+            checkpoint=run.checkpoint,
+            fingerprint=f"{system.digest} {options!r}",
+            record_every=max(25, self.steps // 50),
+        )
+
+    def _solution(
+        self,
+        system: System,
+        run: Run,
+        field: OperatorField,
+        result: FitResult,
+        errors: np.ndarray,
+        data_s: float,
+    ) -> Solution:
+        stats = {
+            "wall_s": run.elapsed,
+            "data_s": data_s,
+            "training_s": result.stats["wall_s"],
+            "compile_s": result.stats["compile_s"],
+            "parameters": sum(a.size for a in jax.tree.leaves(eqx.filter(field.map, eqx.is_array))),
+            "validation error": result.score,
+            "input function": field.name,
+            "resolution": " x ".join(str(axis.n) for axis in field.grid),
+        }
+        return Solution(
+            system.problem,
+            field,
+            self.name,
+            Status(
+                bool(np.isfinite(errors).all()),
+                f"{result.status}; mean relative L2 error {errors.max():.1e} on test functions",
+                interrupted=result.status.startswith("interrupted"),
+            ),
+            history=_readable(result.history),
+            stats=stats,
+            error_estimate=dict(zip(system.fields, errors.tolist(), strict=True)),
+        )
+
+
+def boundaries(data: Dataset, facts: Statistics) -> tuple[str, ...]:
+    """How fields go on beyond the ends of the sensors' axes, as far as the data tell."""
+    ends = dict(zip((axis.name for axis in data.grid), facts.ends, strict=True))
+    found = []
+    for axis in data.sensors:
+        fixed = ends.get(axis.name, (False, False))
+        plain = "dirichlet" if all(fixed) else "free"
+        found.append("periodic" if isinstance(axis, FourierAxis) else plain)
+    return tuple(found)
+
+
+def _check_data(system: System, data: Dataset) -> None:
+    """OptionError unless the data are of this problem's functions, fields and axes."""
+    reason = refusal(system)
+    if reason is not None:
+        raise MethodError(reason)
+    wanted = (system.inputs, system.fields, system.axes)
+    given = ((data.function,), data.fields, tuple(axis.name for axis in data.grid))
+    if wanted != given:
+        raise OptionError(
+            f"the data map {data.function} to {', '.join(data.fields)} over "
+            f"{', '.join(given[2])}, the problem {', '.join(system.inputs) or 'nothing'} to "
+            f"{', '.join(system.fields)} over {', '.join(system.axes)}"
+        )
+
+
+def _readable(losses: Mapping[str, Any]) -> dict[str, Any]:
+    """Root mean squares of the named parts; the loss itself is a mean of norms already."""
+    plain = ("step", "wall_s", "stage", "loss", "validation")
+    return {k: v if k in plain else v**0.5 for k, v in losses.items()}
+
+
+@eqx.filter_jit
+def _errors(field: OperatorField, inputs: jax.Array, outputs: jax.Array) -> jax.Array:
+    return errors_of(field, inputs, outputs, RelativeL2())
