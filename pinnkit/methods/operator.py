@@ -109,7 +109,7 @@ class Operator(Method):
         seed = int(jax.random.randint(data_key, (), 0, 2**31 - 1))
         run.report(Progress("data", 0, self.samples + 2 * held, {}, run.elapsed))
         with precision.scope("float64"):
-            data = family.solve(self.samples + 2 * held, seed)
+            data = family.solve(range(self.samples + 2 * held), seed)
         data_s = run.elapsed
         run.report(Progress("data", len(data.inputs), len(data.inputs), {}, run.elapsed))
         train, validation, test = _split(data, held)
@@ -240,7 +240,7 @@ def _split(data: Ensemble, held: int) -> tuple[Ensemble, Ensemble, Ensemble]:
     """Training, validation and test sets."""
     count = len(data.inputs)
     places = (slice(0, count - 2 * held), slice(count - 2 * held, -held), slice(-held, None))
-    return tuple(Ensemble(data.inputs[p], data.outputs[p], None) for p in places)  # type: ignore[return-value]
+    return tuple(Ensemble(data.inputs[p], data.outputs[p], data.errors[p], None) for p in places)  # type: ignore[return-value]
 
 
 def _single(data: Ensemble) -> tuple[jax.Array, jax.Array]:
