@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Sequence
 
@@ -16,7 +17,16 @@ from pinnkit.compile.terms import TermSymbol
 from pinnkit.derivatives import UniformAxis
 from pinnkit.errors import MethodError
 from pinnkit.methods.faces import faces
-from pinnkit.methods.families import Ensemble, Family, Inputs, around, input_term, law_of
+from pinnkit.methods.families import (
+    Ensemble,
+    Family,
+    Inputs,
+    around,
+    differences,
+    input_term,
+    law_of,
+    require_finite,
+)
 from pinnkit.methods.finite_volume import solve_divergence_form
 from pinnkit.spec.symbols import Coordinate
 
@@ -30,20 +40,27 @@ class EllipticFamily(Family):
     def __init__(self, system: System, resolution: int, spread: float) -> None:
         if len(system.fields) != 1 or len(system.equations) != 1:
             raise MethodError("it is steady and has more than one unknown field")
-        self.system = system
+        if resolution % 2:
+            raise MethodError(f"its resolution {resolution} is odd, and halved for error estimates")
+        self.system, self.resolution = system, resolution
         self.coefficient, self.rest = divergence_form(system)
-        self.sensors = self.grid = tuple(
-            UniformAxis(a, *system.domain.bounds[a], resolution + 1, SPACE_ACCURACY)
-            for a in system.axes
-        )
-        self.mesh = np.meshgrid(*(axis.nodes for axis in self.grid), indexing="ij")
-        self.edge = self._boundary_values()
+        self._lay_out(resolution)
         self.walls = (True,) * len(self.grid)
+        self.boundary = ("dirichlet",) * len(self.grid)
         bounds = tuple(system.domain.bounds[a] for a in system.axes)
         if system.inputs:
             self.inputs = Inputs(system.inputs[0], law_of(system), bounds)
         else:
             self.inputs = around("source", bounds, "neumann", self._source, spread)
+
+    def _lay_out(self, resolution: int) -> None:
+        self.sensors = self.grid = tuple(
+            UniformAxis(a, *self.system.domain.bounds[a], resolution + 1, SPACE_ACCURACY)
+            for a in self.system.axes
+        )
+        self.mesh = np.meshgrid(*(axis.nodes for axis in self.grid), indexing="ij")
+        self.edge = self._boundary_values()
+        self._z = {a: jnp.asarray(x) for a, x in zip(self.system.axes, self.mesh, strict=True)}
 
     def _source(self, nodes: Sequence[np.ndarray]) -> np.ndarray:
         """The declared source -r(0)."""
@@ -74,12 +91,15 @@ class EllipticFamily(Family):
             raise MethodError("u is not given on the whole boundary of the box")
         return values
 
-    def solve(self, count: int, seed: int) -> Ensemble:
+    def solve(self, samples: range, seed: int) -> Ensemble:
         nodes = [axis.nodes for axis in self.grid]
-        inputs = self.inputs.draw(nodes, count, seed)
+        inputs = self.inputs.draw(nodes, samples, seed)
         outputs = np.stack([self._solve_one(a) for a in inputs])[:, None]
+        require_finite(outputs, samples, seed)
+        half = tuple(slice(None, None, 2) for _ in nodes)
+        coarse = np.stack([self._coarser._solve_one(a[half]) for a in inputs])[:, None]
         declared = None if self.inputs.declared is None else self.inputs.declared(nodes)
-        return Ensemble(inputs, outputs, declared)
+        return Ensemble(inputs, outputs, differences(outputs[:, :, *half], coarse), declared)
 
     def _solve_one(self, function: np.ndarray) -> np.ndarray:
         """Newton iteration, of which a linear equation needs one step."""
@@ -89,7 +109,7 @@ class EllipticFamily(Family):
             extra = function - self.inputs.declared([axis.nodes for axis in self.grid])
         u = self.edge
         for _ in range(NEWTON_STEPS):
-            a, reaction, source = map(np.asarray, self._linearised(function, u))
+            a, reaction, source = map(np.asarray, self._linearised(function, u, self._z))
             new = solve_divergence_form(a, source + extra, self.edge, spacing, reaction)
             if self.system.traits.linear or _change(new, u) < NEWTON_TOLERANCE:
                 return new
@@ -99,13 +119,18 @@ class EllipticFamily(Family):
         )
 
     @functools.cached_property
+    def _coarser(self) -> EllipticFamily:
+        coarse = copy.copy(self)
+        coarse._lay_out(self.resolution // 2)
+        return coarse
+
+    @functools.cached_property
     def _linearised(self):
-        """Compiled (input function, u) -> a, r'(u) and r'(u) u - r(u) at the nodes."""
+        """Compiled (input function, u, nodes) -> a, r'(u) and r'(u) u - r(u) at the nodes."""
         system = self.system
-        z = {a: jnp.asarray(x) for a, x in zip(system.axes, self.mesh, strict=True)}
         slope = Emitted(sp.diff(self.rest.expression, _symbol(system)), "slope of the reaction")
 
-        def at(function: jax.Array, u: jax.Array):
+        def at(function: jax.Array, u: jax.Array, z: dict[str, jax.Array]):
             values = {_term(system): u}
             if system.inputs:
                 values[input_term(system)] = function

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -16,11 +17,20 @@ from pinnkit.errors import MethodError
 from pinnkit.methods import etdrk
 from pinnkit.methods.evolution import initial_conditions, initial_values, space_axes
 from pinnkit.methods.faces import face_rows
-from pinnkit.methods.families import Ensemble, Family, Inputs, around, input_term, law_of
+from pinnkit.methods.families import (
+    Ensemble,
+    Family,
+    Inputs,
+    around,
+    differences,
+    input_term,
+    law_of,
+    require_finite,
+)
 from pinnkit.methods.modal import Modal, parities, unsuited
 
 BATCH = 32
-STEP_TOLERANCE = 1e-5
+PILOTS, TOLERANCE, MOST_STEPS = 4, 1e-4, 4096
 SPACE_ACCURACY, TIME_ACCURACY = 4, 6
 
 
@@ -39,8 +49,7 @@ class EvolutionFamily(Family):
         self.parities = parities(self.plain, rows) or {}
         self.varied = self._varied()
         names = space_axes(system)
-        self.stride = 4 if len(names) == 1 else 2
-        points = dict.fromkeys(names, resolution * self.stride)
+        points = dict.fromkeys(names, resolution * (4 if len(names) == 1 else 2))
         self.modal = Modal(self.plain, self.parities, points)
         self.sensors = tuple(self._sensor(name, resolution) for name in names)
         lo, hi = system.domain.bounds[system.time or ""]
@@ -49,6 +58,7 @@ class EvolutionFamily(Family):
         self.grid = (*self.sensors[:where], times, *self.sensors[where:])
         odd = {a for a in names if all(self.parities.get((f, a)) == -1 for f in system.fields)}
         self.walls = tuple(axis.name in odd for axis in self.grid)
+        self.boundary = tuple(self._kind(axis.name) for axis in self.sensors)
         self.inputs = self._inputs(spread)
 
     def _sensor(self, name: str, resolution: int) -> Axis:
@@ -71,17 +81,18 @@ class EvolutionFamily(Family):
             )
         return found[0]
 
-    def _boundary(self) -> str:
-        kinds = set()
-        for axis in self.sensors:
-            sign = self.parities.get((self.varied[0], axis.name), 0)
-            kinds.add({0: "periodic", 1: "neumann", -1: "dirichlet"}[sign])
+    def _kind(self, axis: str) -> str:
+        sign = self.parities.get((self.varied[0], axis), 0)
+        return {0: "periodic", 1: "neumann", -1: "dirichlet"}[sign]
+
+    def _common_boundary(self) -> str:
+        kinds = set(self.boundary)
         if len(kinds) > 1:
             raise MethodError(f"its axes have different boundary conditions ({', '.join(kinds)})")
         return kinds.pop()
 
     def _inputs(self, spread: float) -> Inputs:
-        boundary = self._boundary()
+        boundary = self._common_boundary()
         bounds = tuple((axis.lo, axis.hi) for axis in self.sensors)
         if self.system.inputs:
             law = law_of(self.system)
@@ -100,51 +111,62 @@ class EvolutionFamily(Family):
 
         return around(self.varied[0], bounds, boundary, declared, spread)
 
-    def solve(self, count: int, seed: int) -> Ensemble:
-        folded = []
-        for i, axis in enumerate(self.modal.grid):
-            index = [0] * len(self.modal.grid)
-            index[i] = slice(None)  # type: ignore[call-overload]
-            folded.append(np.asarray(self.modal.z[axis.name][tuple(index)]))
-        states = self.inputs.draw(folded, count, seed)
-        steps = self._steps(states[:4])
-        march = self._march(steps)
-        parts = [march(_padded(states[i : i + BATCH])) for i in range(0, count, BATCH)]
-        outputs = np.concatenate([np.asarray(p) for p in parts])[:count]
-        if not np.isfinite(outputs).all():
-            raise MethodError(
-                "A solution of the family became non-finite. Lower the law's scale, or the spread."
-            )
-        where = self.system.axes.index(self.system.time or "")
+    def solve(self, samples: range, seed: int) -> Ensemble:
+        states = self._draw(self.modal, samples, seed)
+        outputs = _batched(self._march(self.modal, self.steps), states)
+        require_finite(outputs, samples, seed)
+        rough = self._draw(self._halved, samples, seed)
+        errors = differences(outputs, _batched(self._march(self._halved, self.steps // 2), rough))
         nodes = [axis.nodes for axis in self.sensors]
         declared = None if self.inputs.declared is None else self.inputs.declared(nodes)
-        thin = (slice(None), *self._thin())
-        return Ensemble(states[thin], np.moveaxis(outputs, 1, where + 2), declared)
+        return Ensemble(states[(slice(None), *self._thin(self.modal))], outputs, errors, declared)
 
-    def _thin(self) -> tuple[slice, ...]:
-        """Sensors among the nodes of the solver, which go on beyond the walls."""
-        return tuple(slice(0, self.stride * (axis.n - 1) + 1, self.stride) for axis in self.sensors)
+    def _draw(self, modal: Modal, samples: range, seed: int) -> np.ndarray:
+        """Input functions on the grid of a solver."""
+        folded = []
+        for i, axis in enumerate(modal.grid):
+            index = [0] * len(modal.grid)
+            index[i] = slice(None)  # type: ignore[call-overload]
+            folded.append(np.asarray(modal.z[axis.name][tuple(index)]))
+        return self.inputs.draw(folded, samples, seed)
 
-    def _steps(self, states: np.ndarray) -> int:
-        """Steps per frame at which twice as many change the solutions by less than 1e-5."""
-        steps, last = 4, None
-        while steps <= 4096:
-            new = np.asarray(self._march(steps)(jnp.asarray(states)))
-            if last is not None and np.isfinite(last).all():
-                error = np.linalg.norm(new - last) / np.linalg.norm(new)
-                if error < STEP_TOLERANCE:
-                    return steps // 2
+    @functools.cached_property
+    def _halved(self) -> Modal:
+        points = {axis.name: self.modal.points[axis.name] // 2 for axis in self.sensors}
+        return Modal(self.plain, self.parities, points)
+
+    def _thin(self, modal: Modal) -> tuple[slice, ...]:
+        """Sensors among the nodes of a solver, which go on beyond the walls."""
+        found = []
+        for axis in self.sensors:
+            intervals = axis.n - (axis.name in modal.walled)
+            stride = modal.points[axis.name] // intervals
+            found.append(slice(0, stride * (axis.n - 1) + 1, stride))
+        return tuple(found)
+
+    @functools.cached_property
+    def steps(self) -> int:
+        """Even number of steps per frame at which half of them change pilot solutions little."""
+        states, last = self._draw(self.modal, range(PILOTS), 0), None
+        steps = 2
+        while steps <= MOST_STEPS:
+            new = _batched(self._march(self.modal, steps), states)
+            if last is not None and differences(new, last).max() < TOLERANCE:
+                return steps
             steps, last = 2 * steps, new
-        raise MethodError("Its solutions need more than 4096 steps per frame. Ask for more frames.")
+        raise MethodError(
+            f"Its solutions need more than {MOST_STEPS} steps per frame. Ask for more frames."
+        )
 
-    def _march(self, steps: int):
-        """Compiled states (S, *modal grid) -> solutions (S, frames + 1, c, *sensors)."""
-        modal = self.modal
+    @functools.cache  # noqa: B019  (the object lives as long as one data set)
+    def _march(self, modal: Modal, steps: int):
+        """Compiled states (S, *modal grid) -> solutions (S, c, *grid)."""
         lo, hi = self.system.domain.bounds[self.system.time or ""]
+        where = self.system.axes.index(self.system.time or "")
         h = (hi - lo) / (self.frames * steps)
         rates, coupled = modal.rates()
         make = etdrk.matrix_coefficients if coupled else etdrk.scalar_coefficients
-        weights, thin = make(rates, h), self._thin()
+        weights, thin = make(rates, h), self._thin(modal)
         keep = np.array([i for i, (_, j) in enumerate(modal.components) if j == 0])
         starts = lo + h * steps * jnp.arange(self.frames)
 
@@ -156,26 +178,26 @@ class EvolutionFamily(Family):
                 after = etdrk.advance(weights, modal.nonlinear, modes, start, h, steps)  # type: ignore[arg-type]
                 return after, fields(after)
 
-            begin = self._initial(state)
+            begin = self._initial(modal, state)
             _, later = jax.lax.scan(frame, begin, starts)
-            return jnp.concatenate([fields(begin)[None], later])
+            return jnp.moveaxis(jnp.concatenate([fields(begin)[None], later]), 0, where + 1)
 
         return jax.jit(jax.vmap(one))
 
-    def _initial(self, state: jax.Array) -> jax.Array:
+    def _initial(self, modal: Modal, state: jax.Array) -> jax.Array:
         """Modes of the initial state, the varied component from the input function."""
         start = self.system.domain.bounds[self.system.time or ""][0]
-        z = {**self.modal.z, self.system.time or "": jnp.full(state.shape, start)}
+        z = {**modal.z, self.system.time or "": jnp.full(state.shape, start)}
         rows = []
-        for field, j in self.modal.components:
+        for field, j in modal.components:
             values = initial_values(self.plain, field, j, z)
             if (field, j) == self.varied:
                 values = self._varied_state(state, z)
-            for axis in self.modal.walled:
+            for axis in modal.walled:
                 if self.parities[field, axis] < 0:
-                    values = values * self.modal.side[axis]
+                    values = values * modal.side[axis]
             rows.append(jnp.broadcast_to(values, state.shape))
-        return self.modal.transform(jnp.stack(rows))
+        return modal.transform(jnp.stack(rows))
 
     def _varied_state(self, state: jax.Array, z) -> jax.Array:
         """Initial value that the condition gives for an input function with values `state`."""
@@ -187,9 +209,14 @@ class EvolutionFamily(Family):
         return -residual.fn(values, z, self.system.parameters)
 
 
-def _padded(states: np.ndarray) -> jax.Array:
-    missing = BATCH - len(states)
-    return jnp.asarray(np.concatenate([states, np.repeat(states[-1:], missing, axis=0)]))
+def _batched(march, states: np.ndarray) -> np.ndarray:
+    """Solutions in batches of one size, so that one compilation serves all."""
+    found = []
+    for i in range(0, len(states), BATCH):
+        part = states[i : i + BATCH]
+        filled = np.concatenate([part, np.repeat(part[-1:], BATCH - len(part), axis=0)])
+        found.append(np.asarray(march(jnp.asarray(filled)))[: len(part)])
+    return np.concatenate(found)
 
 
 def _without_inputs(system: System) -> System:

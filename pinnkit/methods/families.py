@@ -34,9 +34,9 @@ class Inputs:
     declared: Callable[[Sequence[np.ndarray]], np.ndarray] | None = None
     amplitude: float = 1.0
 
-    def draw(self, nodes: Sequence[np.ndarray], count: int, seed: int) -> np.ndarray:
-        """(count, *grid) functions on the tensor grid of `nodes`."""
-        fields = sample(self.law, nodes, self.bounds, count, seed)
+    def draw(self, nodes: Sequence[np.ndarray], samples: range, seed: int) -> np.ndarray:
+        """(len(samples), *grid) functions on the tensor grid of `nodes`."""
+        fields = sample(self.law, nodes, self.bounds, samples, seed)
         if self.declared is None:
             return fields
         return self.declared(nodes)[None] + self.amplitude * fields
@@ -46,11 +46,15 @@ class Inputs:
 class Ensemble:
     """Input functions (S, *sensors) and solutions (S, c, *grid), axes in the system's order.
 
-    `declared`: the input function of the problem as it was declared, or None.
+    `errors` (S,): relative L2 difference of each solution from the one on half the grid with half
+    the steps, the largest over the fields. That is the error of the coarser one, so that the
+    solution itself is better. `declared`: the input function of the problem as it was declared,
+    or None.
     """
 
     inputs: np.ndarray
     outputs: np.ndarray
+    errors: np.ndarray
     declared: np.ndarray | None
 
 
@@ -58,17 +62,45 @@ class Family(abc.ABC):
     """A problem with one random input function and a classical solver for batches of it.
 
     `sensors`: axes of the grid on which input functions are given; `grid`: those of solutions;
-    `walls`: per axis of the grid, whether all fields vanish or are fixed at both its ends.
+    `walls`: per axis of the grid, whether all fields vanish or are fixed at both its ends;
+    `boundary`: per axis of the sensors, what the conditions say of the solution at its ends:
+    "periodic", "dirichlet" (fixed values), "neumann" (fixed slopes) or "free" (none of these).
     """
 
     inputs: Inputs
     sensors: tuple[Axis, ...]
     grid: tuple[Axis, ...]
     walls: tuple[bool, ...]
+    boundary: tuple[str, ...]
 
     @abc.abstractmethod
-    def solve(self, count: int, seed: int) -> Ensemble:
-        """Draw and solve; the first functions do not depend on `count`."""
+    def solve(self, samples: range, seed: int) -> Ensemble:
+        """Draw and solve the samples with these indices; each depends on (seed, index) only.
+
+        Raises MethodError for a sample without finite solution.
+        """
+
+
+def differences(fine: np.ndarray, coarse: np.ndarray) -> np.ndarray:
+    """Relative L2 differences (S, c, *grid) -> (S,), the largest over the fields.
+
+    A field that is zero counts its absolute difference.
+    """
+    over = tuple(range(2, fine.ndim))
+    size = np.sum(fine**2, axis=over)
+    square = np.sum((fine - coarse) ** 2, axis=over) / np.where(size > 0, size, 1.0)
+    return np.sqrt(square.max(axis=1))
+
+
+def require_finite(outputs: np.ndarray, samples: range, seed: int) -> None:
+    """Raises MethodError that names the first sample with a value that is not finite."""
+    bad = np.flatnonzero(~np.isfinite(outputs).all(axis=tuple(range(1, outputs.ndim))))
+    if len(bad):
+        raise MethodError(
+            f"The solution of sample {samples[bad[0]]} (seed {seed}) is not finite: it grew beyond "
+            "all bounds, or its steps are too long. Lower the law's scale (for an ordinary "
+            "problem, the spread), shorten the time, or ask for more frames."
+        )
 
 
 def law_of(system: System) -> object:
@@ -97,6 +129,6 @@ def around(name: str, bounds, boundary: str, declared, spread: float) -> Inputs:
     length = max(hi - lo for lo, hi in bounds)
     law = GaussianField(tau=5 / length, alpha=2.0 + len(bounds) / 2, boundary=boundary, modes=16)
     nodes = [np.linspace(lo, hi, 33) for lo, hi in bounds]
-    size = float(np.sqrt(np.mean(sample(law, nodes, bounds, 64, 0) ** 2)))
+    size = float(np.sqrt(np.mean(sample(law, nodes, bounds, range(64), 0) ** 2)))
     scale = float(np.sqrt(np.mean(declared(nodes) ** 2))) or 1.0
     return Inputs(name, law, tuple(bounds), declared, spread * scale / size)

@@ -106,7 +106,7 @@ class Modal:
     """The system in Fourier modes v (s, …modes), one row per component (field, time order)."""
 
     def __init__(self, system: System, found: Parities, points: Mapping[str, int]):
-        self.system, self.parities = system, found
+        self.system, self.parities, self.points = system, found, dict(points)
         self.compiling = 0.0  # seconds of the last solve that were no marching
         self.walled = {axis for _, axis in found}
         self.grid = tuple(self._axis(name, points[name]) for name in space_axes(system))

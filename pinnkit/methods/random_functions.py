@@ -12,33 +12,34 @@ from pinnkit.errors import SpecError
 from pinnkit.spec.laws import Exponential, GaussianField, Threshold, UniformConstant
 
 Bounds = Sequence[tuple[float, float]]
+Randoms = Sequence[np.random.Generator]
 
 
 def sample(
-    law: Any,
-    nodes: Sequence[np.ndarray],
-    bounds: Bounds,
-    count: int,
-    seed: int | np.random.Generator,
+    law: Any, nodes: Sequence[np.ndarray], bounds: Bounds, samples: range, seed: int
 ) -> np.ndarray:
-    """Functions drawn from a law, on the tensor grid of `nodes`: (count, *grid).
+    """Functions drawn from a law, on the tensor grid of `nodes`: (len(samples), *grid).
 
-    `bounds` is the box on which the law lives (one pair per axis). The functions belong to the
-    seed, not to the grid: other nodes show the same functions, and a smaller `count` the first of
-    them. Raises SpecError if `law` is not a law.
+    `bounds` is the box on which the law lives (one pair per axis). A function belongs to the seed
+    and to its index in `samples`, neither to the grid nor to the other indices: other nodes show
+    the same function, and a set can be drawn in parts. Raises SpecError if `law` is not a law.
     """
-    random = np.random.default_rng(seed)
+    return _draw(law, nodes, bounds, [np.random.default_rng([seed, i]) for i in samples])
+
+
+def _draw(law: Any, nodes: Sequence[np.ndarray], bounds: Bounds, randoms: Randoms) -> np.ndarray:
     if isinstance(law, GaussianField):
-        return _gaussian(law, nodes, bounds, count, random)
+        return _gaussian(law, nodes, bounds, randoms)
     if isinstance(law, Threshold):
-        inner = sample(law.law, nodes, bounds, count, random)
+        inner = _draw(law.law, nodes, bounds, randoms)
         return np.where(inner >= law.level, law.high, law.low)
     if isinstance(law, Exponential):
-        return np.exp(sample(law.law, nodes, bounds, count, random))
+        return np.exp(_draw(law.law, nodes, bounds, randoms))
     if isinstance(law, UniformConstant):
-        values = random.uniform(law.low, law.high, count)
+        values = np.array([random.uniform(law.low, law.high) for random in randoms])
         grid = tuple(len(x) for x in nodes)
-        return np.broadcast_to(values.reshape(-1, *(1 for _ in grid)), (count, *grid)).copy()
+        shape = (len(randoms), *grid)
+        return np.broadcast_to(values.reshape(-1, *(1 for _ in grid)), shape).copy()
     raise SpecError(
         f"{law!r} is not a law of random functions; declare the input function with "
         "law=GaussianField(...), Threshold(...), Exponential(...) or UniformConstant(...)."
@@ -46,11 +47,7 @@ def sample(
 
 
 def _gaussian(
-    law: GaussianField,
-    nodes: Sequence[np.ndarray],
-    bounds: Bounds,
-    count: int,
-    random: np.random.Generator,
+    law: GaussianField, nodes: Sequence[np.ndarray], bounds: Bounds, randoms: Randoms
 ) -> np.ndarray:
     """Karhunen-Loeve sum, one axis contracted after the other."""
     pairs = [
@@ -62,10 +59,15 @@ def _gaussian(
         deviations = law.scale * (eigenvalues + law.tau**2) ** (-law.alpha / 2)
     if law.zero_mean and law.boundary != "dirichlet":
         deviations[(0,) * deviations.ndim] = 0.0
-    field = deviations * random.standard_normal((count, *deviations.shape))
-    for basis, _ in pairs:
+    return law.mean + _summed(deviations, [basis for basis, _ in pairs], randoms)
+
+
+def _summed(deviations: np.ndarray, bases: Sequence[np.ndarray], randoms: Randoms) -> np.ndarray:
+    """sum_k deviations_k xi_k prod_axis basis_k, with xi_k ~ N(0, 1) from each generator."""
+    field = deviations * np.stack([r.standard_normal(deviations.shape) for r in randoms])
+    for basis in bases:
         field = np.tensordot(field, basis, axes=(1, 1))
-    return law.mean + field
+    return field
 
 
 def eigenfunctions(
