@@ -10,6 +10,7 @@ from pinnkit.experts.layout import Blocks as Blocks
 from pinnkit.experts.layout import Graded as Graded
 from pinnkit.experts.layout import Single as Single
 from pinnkit.generate import dataset as dataset
+from pinnkit.generate import read_dataset as read_dataset
 from pinnkit.geometry import Box as Box
 from pinnkit.geometry import Disk as Disk
 from pinnkit.geometry import Ellipse as Ellipse
@@ -39,7 +40,6 @@ from pinnkit.objective import Causal as Causal
 from pinnkit.objective import PseudoTime as PseudoTime
 from pinnkit.objective import sampling as sampling
 from pinnkit.objective import weighting as weighting
-from pinnkit.reference import read_dataset as read_dataset
 from pinnkit.solution import Solution as Solution
 from pinnkit.solve import solve as solve
 from pinnkit.spec.calculus import curl as curl

@@ -1,15 +1,14 @@
-"""dataset(problem, n) -> Dataset: what operators learn from, made by a classical method."""
+"""What operators learn from: solutions made by a classical method, or by other people."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pinnkit.compile import System, compile_problem
 from pinnkit.data import Dataset
-from pinnkit.data.file import check_path
 from pinnkit.errors import MethodError, OptionError
 from pinnkit.interrupt import on_interrupt
 from pinnkit.methods.base import Progress
@@ -58,15 +57,47 @@ def dataset(
     made = _provenance(system, type(family).__name__, key)
     with on_interrupt() as interrupted:
         if out is None:
-            found = generate(system, family, n, key, made, told, interrupted)
+            found, _ = generate(system, family, n, key, made, told, interrupted)
             stopped = len(found) < n
         else:
+            from pinnkit.data.file import check_path
+
             path = check_path(out)
             found = generate_file(system, family, n, key, path, made, told, interrupted)
             stopped = found is None
     if stopped or found is None:
         raise KeyboardInterrupt
     return found
+
+
+def read_dataset(
+    path: str | Path,
+    problem: Problem,
+    *,
+    rename: Mapping[str, str] | None = None,
+    every: int | Mapping[str, int] = 1,
+    streamed: bool = False,
+) -> Dataset:
+    """Samples of a family from `.h5 .npz .mat .nc`, or a file of `pk.dataset`.
+
+    - `rename`: name in the file -> name of the input function, a field or a coordinate of the
+      problem, such as `{"coeff": "a", "sol": "u"}`. `"sol[sample,x,t]": "u"` states the order of
+      dimensions; without it samples come first and the coordinates follow in the problem's order.
+      Dimensions of length one are dropped.
+    - `every`: keep every n-th node along all axes in space, or along those named.
+    - `streamed`: leave the samples of a file of `pk.dataset` in the file.
+
+    Nodes are taken to be uniform from one end of the domain to the other, without the upper end
+    along periodic axes; coordinates in the file must agree with that. Solutions without the time
+    axis of the problem are those at its end, and belong to initial states.
+
+    Raises ReferenceFileError for files that are missing or damaged, that lack a variable, whose
+    shapes, coordinates or order contradict the problem, or that hold values which are not finite;
+    OptionError for a bad `rename` or a problem without input function.
+    """
+    from pinnkit.reference.pairs import read_pairs
+
+    return read_pairs(Path(path), problem, dict(rename or {}), every, streamed)
 
 
 def _provenance(system: System, method: str, key: int) -> dict[str, Any]:

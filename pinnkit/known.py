@@ -25,9 +25,9 @@ from pinnkit.geometry import (
 from pinnkit.methods.evolving.field import EvolvingField
 from pinnkit.methods.gridfield import ClosedForm, GridField
 from pinnkit.methods.lagrangian.field import LabelledField
-from pinnkit.methods.rungs import Experts
 from pinnkit.methods.neural_operator.field import OperatorField
 from pinnkit.methods.neural_operator.maps import GridMap, PointMap
+from pinnkit.methods.rungs import Experts
 from pinnkit.nn.deeponet import BranchNetwork, DeepONetNetwork, LearnedModes, TabulatedModes
 from pinnkit.nn.gated import Gates, ModifiedNetwork, PirateBlock, PirateNetwork
 from pinnkit.nn.kan import KANNetwork

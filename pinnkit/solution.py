@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import pandas
     import xarray
 
-    from pinnkit.reference import Reference
     from pinnkit.data import Dataset
+    from pinnkit.reference import Reference
     from pinnkit.report.compare import Comparison
     from pinnkit.report.held_out import HeldOut
 

@@ -1,17 +1,20 @@
 """Commands that begin with a problem: solve, reference, show, study."""
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pinnkit.cli.account import checkpoint_told, note, opened, tell, tell_how_to_go_on
+from pinnkit.cli.methods import CHOICES, method_of
 from pinnkit.cli.options import (
     check_output,
     check_precision,
     check_seed,
     checkpoint_path,
+    pair,
     parse_budget,
     parse_parameters,
 )
@@ -22,6 +25,7 @@ from pinnkit.cli.program import (
     INTERRUPTED,
     File,
     Json,
+    Map,
     Plot,
     Quiet,
     Set,
@@ -31,23 +35,20 @@ from pinnkit.cli.program import (
 from pinnkit.errors import OptionError
 
 if TYPE_CHECKING:
+    from pinnkit.data import Dataset
     from pinnkit.methods.base import Method
     from pinnkit.solution import Solution
     from pinnkit.spec.problem import Problem
 
 RUN_SUFFIXES = (".h5", ".hdf5")
-METHODS = {
-    "pinn": ("pinn", "PINN"),
-    "experts": ("least_squares", "LeastSquares"),
-    "evolving": ("evolving", "Evolving"),
-    "lagrangian": ("lagrangian", "Lagrangian"),
-    "operator": ("operator", "Operator"),
-    "eigen": ("eigen", "Eigen"),
-    "lines": ("lines", "Lines"),
-    "steady": ("steady", "Steady"),
-    "exact": ("exact", "Exact"),
-}
-_CHOICES = ", ".join(f"{name} (class {cls})" for name, (_, cls) in METHODS.items())
+With = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--with",
+        metavar="NAME=VALUE",
+        help="Option of the method, such as windows=20; may be given several times.",
+    ),
+]
 
 
 @app.command()
@@ -55,7 +56,13 @@ _CHOICES = ", ".join(f"{name} (class {cls})" for name, (_, cls) in METHODS.items
 def solve(
     file: File,
     set_: Set = None,
-    method: Annotated[str | None, typer.Option(help=f"One of {_CHOICES}.")] = None,
+    method: Annotated[str | None, typer.Option(help=f"One of {CHOICES}.")] = None,
+    with_: With = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Samples to learn from: a file of `pinnkit dataset`, .npz .mat .h5 .nc."),
+    ] = None,
+    map_: Map = None,
     budget: Annotated[str | None, typer.Option(help="Wall time: 120s, 2m, 1h.")] = None,
     precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
@@ -89,7 +96,10 @@ def solve(
     if plot is not None:
         check_output(plot, FIGURE_SUFFIXES)
     problem = _load(file, set_)
-    chosen = None if method is None else _method(method, problem)
+    if method is None and (with_ or data is not None):
+        raise OptionError("--with and --data belong to a method. Name it by --method.")
+    samples = None if data is None else _samples(data, problem, map_)
+    chosen = None if method is None else method_of(method, problem, with_, samples)
     if checkpoint is not None and not resume:
         checkpoint.unlink(missing_ok=True)
     options: dict[str, Any] = {"key": seed, "seconds": seconds, "precision": precision}
@@ -136,6 +146,51 @@ def reference(
         solution.export(out, resolution=resolution)
     tell(solution, out if solution.status.ok else None, as_json, quiet)
     _finish(solution)
+
+
+@app.command()
+@tidy
+def dataset(
+    file: File,
+    out: Annotated[Path, typer.Option(help="File to write: .h5.")],
+    samples: Annotated[int, typer.Option("-n", "--samples", help="Number of samples.")],
+    set_: Set = None,
+    resolution: Annotated[
+        int | None,
+        typer.Option(help="Intervals per axis in space; by default 128, 32 or 16 by dimension."),
+    ] = None,
+    frames: Annotated[int, typer.Option(help="Stored intervals in time.")] = 32,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw input functions of the family in FILE and solve for each by a classical method.
+
+    The same command goes on after Ctrl-C, and a larger -n extends the file.
+    """
+    import numpy as np
+
+    from pinnkit.generate import dataset as generate
+
+    check_output(out, RUN_SUFFIXES)
+    check_seed(seed)
+    problem = _load(file, set_)
+    options: dict[str, Any] = {"resolution": resolution, "frames": frames, "key": seed, "out": out}
+    started = time.monotonic()
+    if as_json or quiet:
+        found = generate(problem, samples, **options)
+    else:
+        from rich.console import Console
+
+        from pinnkit.report.live import LiveReport
+
+        with LiveReport(Console(stderr=True), None) as report:
+            found = generate(problem, samples, report=report, **options)
+    error = float(np.mean(found.errors))
+    wall = time.monotonic() - started
+    facts = {"out": str(out), "samples": len(found), "error": error, "wall_s": wall}
+    words = f"{len(found)} samples in {wall:.1f} s, own error {error:.1e}, written to {out}"
+    typer.echo(json.dumps(facts) if as_json else words)
 
 
 @app.command()
@@ -212,26 +267,14 @@ def _load(file: Path, texts: list[str] | None) -> "Problem":
     return load(file, **parameters)
 
 
-def _method(name: str, problem: "Problem") -> "Method":
-    if name not in METHODS:
-        raise OptionError(f"--method {name} is unknown. Choose one of {', '.join(METHODS)}.")
-    import importlib
+def _samples(path: Path, problem: "Problem", map_: list[str] | None) -> "Dataset":
+    from pinnkit.generate import read_dataset
 
-    module, cls = METHODS[name]
-    method = getattr(importlib.import_module(f"pinnkit.methods.{module}"), cls)()
-    reason = _refusal(method, problem)
-    if reason is not None:
-        raise OptionError(
-            f"--method {name} does not suit '{problem.name}': {reason}. "
-            "Choose another method, or none for the default."
-        )
-    return method
-
-
-def _refusal(method: "Method", problem: "Problem") -> str | None:
-    from pinnkit.compile import compile_problem
-
-    return method.supports(compile_problem(problem))
+    rename = dict(pair(text, "--map") for text in map_ or [])
+    found = read_dataset(path, problem, rename=rename, streamed=True)
+    for complaint in found.provenance.get("complaints", ()):
+        note(f"{path.name}: {complaint}")
+    return found
 
 
 def _classical(problem: "Problem") -> "Method":
@@ -239,7 +282,7 @@ def _classical(problem: "Problem") -> "Method":
     reasons = []
     for name in ("lines", "steady", "eigen", "exact"):
         try:
-            return _method(name, problem)
+            return method_of(name, problem)
         except OptionError as error:
             reasons.append(str(error).split(": ", 1)[1].rsplit(". Choose", 1)[0])
     raise OptionError(

@@ -38,12 +38,19 @@ def compare(
     lyapunov: Annotated[
         float | None, typer.Option(help="Largest Lyapunov exponent: count in Lyapunov times.")
     ] = None,
+    every: Annotated[
+        int, typer.Option(help="Of samples for an operator, keep every n-th node in space.")
+    ] = 1,
     as_json: Json = False,
 ) -> None:
-    """Compare RUN with what others computed, at their own points."""
+    """Compare RUN with what others computed, at their own points.
+
+    An operator is compared with all samples of a REFERENCE in which --map names its input function,
+    or which `pinnkit dataset` has written.
+    """
     for figure in filter(None, (plot, over_time)):
         check_output(figure, FIGURE_SUFFIXES)
-    result = _load(run).compare(reference, rename=_renamed(map_), time=time)
+    result = _load(run).compare(reference, rename=_renamed(map_), time=time, every=every)
     if lyapunov is not None and threshold is None:
         from pinnkit.report.over_time import THRESHOLD as threshold  # noqa: N811
     further, told = _over_time(result, over_time is not None, threshold, lyapunov)

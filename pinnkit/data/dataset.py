@@ -37,6 +37,8 @@ class Dataset:
       the c fields.
     - `sensors`, `grid`: the axes, in the order of the dimensions.
     - `errors` (S,): relative L2 error of each solution as its maker estimates it, NaN if unknown.
+    - `boundary`: how fields go on beyond the ends of each of the sensors' axes, "periodic",
+      "dirichlet", "neumann" or "free"; empty if unknown.
     - `provenance`: what made the data, as plain numbers and words.
 
     Raises OptionError where shapes and axes contradict each other.
@@ -51,6 +53,7 @@ class Dataset:
     outputs: Samples
     errors: np.ndarray
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    boundary: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         sensors = tuple(axis.n for axis in self.sensors)
@@ -82,9 +85,7 @@ class Dataset:
     def subset(self, rows: slice) -> Dataset:
         """A part of the samples, as a view."""
         inputs, outputs = Part.of(self.inputs, rows), Part.of(self.outputs, rows)
-        return dataclasses.replace(
-            self, inputs=inputs, outputs=outputs, errors=self.errors[rows]
-        )
+        return dataclasses.replace(self, inputs=inputs, outputs=outputs, errors=self.errors[rows])
 
     def split(self, *sizes: int) -> tuple[Dataset, ...]:
         """Parts of these numbers of samples, in order.

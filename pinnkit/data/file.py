@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -103,7 +102,11 @@ class Writer:
         for name, axes in variables.items():
             shape = tuple(axis.n for axis in axes)
             variable = file.create_dataset(
-                name, (0, *shape), "f8", maxshape=(None, *shape), chunks=(1 if shape else 64, *shape)
+                name,
+                (0, *shape),
+                "f8",
+                maxshape=(None, *shape),
+                chunks=(1 if shape else 64, *shape),
             )
             variable.dims[0].label = "sample"
             for i, axis in enumerate(axes):
@@ -123,6 +126,7 @@ def about(like: Dataset) -> dict[str, Any]:
         "sensors": [_axis_tree(axis) for axis in like.sensors],
         "grid": [_axis_tree(axis) for axis in like.grid],
         "provenance": dict(like.provenance),
+        "boundary": list(like.boundary),
     }
 
 
@@ -183,6 +187,7 @@ def load(path: str | Path, streamed: bool = False) -> Dataset:
         outputs,
         errors,
         found["provenance"],
+        tuple(found["boundary"]),
     )
 
 

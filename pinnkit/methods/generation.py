@@ -12,7 +12,6 @@ import numpy as np
 from pinnkit import precision
 from pinnkit.compile import System
 from pinnkit.data import Dataset
-from pinnkit.data.file import Writer
 from pinnkit.errors import MethodError, OptionError, ReferenceFileError
 from pinnkit.methods.base import Progress
 from pinnkit.methods.elliptic_family import EllipticFamily
@@ -26,9 +25,7 @@ DEFAULT_RESOLUTION = {1: 128, 2: 32, 3: 16}
 BATCH = 128
 
 
-def family_of(
-    system: System, resolution: int | None, frames: int, spread: float
-) -> Family:
+def family_of(system: System, resolution: int | None, frames: int, spread: float) -> Family:
     """The family that a system is, or that is made around it; see `Operator`.
 
     Raises MethodError with the reason if there is none.
@@ -80,8 +77,11 @@ def generate(
     provenance: dict[str, Any],
     report: Callable[[Progress], None] = lambda _: None,
     interrupted: Callable[[], bool] = lambda: False,
-) -> Dataset:
-    """`count` samples in memory; fewer if interrupted, at least one batch."""
+) -> tuple[Dataset, np.ndarray | None]:
+    """`count` samples in memory, fewer if interrupted; and what an ordinary problem declares.
+
+    At least one batch is made.
+    """
     begun = time.monotonic()
 
     def told(done: int) -> None:
@@ -93,8 +93,10 @@ def generate(
         parts.append(part)
         if interrupted():
             break
-    joined = [np.concatenate([getattr(p, n) for p in parts]) for n in ("inputs", "outputs", "errors")]
-    return _dataset(system, family, *joined, provenance)
+    joined = [
+        np.concatenate([getattr(p, n) for p in parts]) for n in ("inputs", "outputs", "errors")
+    ]
+    return _dataset(system, family, *joined, provenance), parts[0].declared
 
 
 def generate_file(
@@ -113,6 +115,8 @@ def generate_file(
     was made in the same way: then all samples are those of a run without interruption.
     Raises OptionError if the file belongs to something else.
     """
+    from pinnkit.data.file import Writer
+
     begun = time.monotonic()
     partial = path.with_suffix(f".partial{path.suffix}")
     empty = _dataset(
@@ -184,4 +188,5 @@ def _dataset(
         outputs,
         errors,
         provenance,
+        family.boundary,
     )

@@ -1,7 +1,7 @@
 """Other people's results: files of many kinds under the names of a problem."""
 
 from pinnkit.reference.model import Reference as Reference
-from pinnkit.reference.pairs import read_dataset as read_dataset
+from pinnkit.reference.pairs import read_pairs as read_pairs
 from pinnkit.reference.read import read as read
 from pinnkit.reference.registry import formats as formats
 from pinnkit.reference.write import WRITABLE as WRITABLE

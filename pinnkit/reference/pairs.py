@@ -24,32 +24,14 @@ UNEVEN = 1e-3
 _ORDERED = re.compile(r"^(?P<name>.+?)\[(?P<axes>[^\[\]]+)\]$")
 
 
-def read_dataset(
-    path: str | Path,
+def read_pairs(
+    path: Path,
     problem: Problem,
-    *,
-    rename: Mapping[str, str] | None = None,
+    rename: Mapping[str, str],
     every: int | Mapping[str, int] = 1,
     streamed: bool = False,
 ) -> Dataset:
-    """Samples of a family from `.h5 .npz .mat .nc`, or a file of `pk.dataset`.
-
-    - `rename`: name in the file -> name of the input function, a field or a coordinate of the
-      problem, such as `{"coeff": "a", "sol": "u"}`. `"sol[sample,x,t]": "u"` states the order of
-      dimensions; without it samples come first and the coordinates follow in the problem's order.
-      Dimensions of length one are dropped.
-    - `every`: keep every n-th node along all axes in space, or along those named.
-    - `streamed`: leave the samples of a file of `pk.dataset` in the file.
-
-    Nodes are taken to be uniform from one end of the domain to the other, without the upper end
-    along periodic axes; coordinates in the file must agree with that. Solutions without the time
-    axis of the problem are those at its end, and belong to initial states.
-
-    Raises ReferenceFileError for files that are missing or damaged, that lack a variable, whose
-    shapes, coordinates or order contradict the problem, or that hold values which are not finite;
-    OptionError for a bad `rename` or a problem without input function.
-    """
-    path = Path(path)
+    """See `pinnkit.read_dataset`."""
     system = compile_problem(problem)
     if len(system.inputs) != 1:
         raise OptionError(
@@ -60,7 +42,7 @@ def read_dataset(
         found = Dataset.load(path, streamed)
         _check_names(path, found, system)
     else:
-        found = _foreign(path, system, dict(rename or {}))
+        found = _foreign(path, system, dict(rename))
         found = _thinned(found, system, every)
     complaints = findings(found)
     fatal = [c for c in complaints if "not finite" in c]
@@ -204,9 +186,7 @@ def _axis(system: System, name: str, n: int) -> Axis:
     return UniformAxis(name, low, high, n, ACCURACY)
 
 
-def _check_coordinates(
-    path: Path, raw: Raw, source: dict[str, str], grid: dict[str, Axis]
-) -> None:
+def _check_coordinates(path: Path, raw: Raw, source: dict[str, str], grid: dict[str, Axis]) -> None:
     """Coordinates that the file holds, against the nodes that are assumed."""
     for name, axis in grid.items():
         if name not in source and name in source.values():
@@ -255,8 +235,10 @@ def _check_start(path: Path, system: System, inputs: np.ndarray, outputs: np.nda
 
 
 def _thinned(found: Dataset, system: System, every: int | Mapping[str, int]) -> Dataset:
-    steps = dict(every) if isinstance(every, Mapping) else dict.fromkeys(
-        (a for a in system.axes if a != system.time), every
+    steps = (
+        dict(every)
+        if isinstance(every, Mapping)
+        else dict.fromkeys((a for a in system.axes if a != system.time), every)
     )
     if all(step == 1 for step in steps.values()):
         return found
@@ -285,4 +267,3 @@ def _thinned(found: Dataset, system: System, every: int | Mapping[str, int]) -> 
         inputs=inputs[(slice(None), *own)],
         outputs=outputs[(slice(None), slice(None), *places)],
     )
-

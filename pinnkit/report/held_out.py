@@ -18,7 +18,7 @@ from pinnkit.derivatives import Axis, FourierAxis
 from pinnkit.errors import OptionError
 from pinnkit.methods.neural_operator.field import OperatorField
 from pinnkit.methods.neural_operator.maps import frame_axis
-from pinnkit.reference import read_dataset
+from pinnkit.reference import read_pairs
 from pinnkit.report.over_time import THRESHOLD, first_passage, plot_over_time
 
 if TYPE_CHECKING:
@@ -84,7 +84,9 @@ class HeldOut:
             over = tuple(i + 1 for i in range(len(self.data.grid)) if i != where)
             error = np.sqrt(((self.ours[:, c] - theirs[:, c]) ** 2).mean(axis=over))
             size = np.sqrt((theirs[:, c] ** 2).mean(axis=tuple(range(1, theirs.ndim - 1))))
-            found = [first_passage(times, e / s, threshold) for e, s in zip(error, size, strict=True)]
+            found = [
+                first_passage(times, e / s, threshold) for e, s in zip(error, size, strict=True)
+            ]
             elapsed = float(np.mean([time for _, time in found])) - times[0]
             passed = any(p for p, _ in found)
             rows[name] = [elapsed, elapsed * (math.nan if lyapunov is None else lyapunov), passed]
@@ -125,7 +127,7 @@ def samples_in(
     path, name = Path(other), solution.evaluator.name
     if name not in rename.values() and not is_dataset(path):
         return None
-    return read_dataset(path, solution.problem, rename=rename, every=every), path.name
+    return read_pairs(path, solution.problem, rename, every), path.name
 
 
 def _instants(data: Dataset) -> int:

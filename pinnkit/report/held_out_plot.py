@@ -71,9 +71,7 @@ def _view(axes: tuple[Axis, ...], values: np.ndarray, name: str) -> panels.View:
     return panels.views(reference)[-1]
 
 
-def _draw(
-    drawn: Figure, axes: Any, view: panels.View, name: str, options: dict[str, Any]
-) -> None:
+def _draw(drawn: Figure, axes: Any, view: panels.View, name: str, options: dict[str, Any]) -> None:
     if len(view.axes) == 1:
         panels.draw(axes, view, name, color=LINES[0])
         return

@@ -18,10 +18,10 @@ from pinnkit.training.objective import Objective as Objective
 from pinnkit.training.objective import Rows as Rows
 from pinnkit.training.optax_stage import Optax as Optax
 from pinnkit.training.plan import default_stages as default_stages
-from pinnkit.training.soap import SOAP as SOAP
 from pinnkit.training.schedules import Cosine as Cosine
 from pinnkit.training.schedules import OneCycle as OneCycle
 from pinnkit.training.schedules import Schedule as Schedule
+from pinnkit.training.soap import SOAP as SOAP
 from pinnkit.training.ssbfgs import SSBFGS as SSBFGS
 from pinnkit.training.ssbroyden import SSBroyden as SSBroyden
 from pinnkit.training.stage import Stage as Stage

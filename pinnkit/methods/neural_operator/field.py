@@ -156,9 +156,7 @@ class OperatorField(Evaluator):
             mean = resampled(mean, i + 1, axis)
         for i, axis in enumerate(sensors):
             function = resampled(function, i, axis)
-        return dataclasses.replace(
-            self, mean=mean, function=function, grid=grid, sensors=sensors
-        )
+        return dataclasses.replace(self, mean=mean, function=function, grid=grid, sensors=sensors)
 
 
 @eqx.filter_jit

@@ -118,9 +118,7 @@ class Operator(Method):
         errors = np.asarray(jnp.mean(_errors(field, *single(test)), axis=0))
         return self._solution(system, run, field, result, errors, data_s)
 
-    def _data(
-        self, system: System, run: Run, key: jax.Array
-    ) -> tuple[Dataset, np.ndarray | None]:
+    def _data(self, system: System, run: Run, key: jax.Array) -> tuple[Dataset, np.ndarray | None]:
         """All samples, and the input function of an ordinary problem."""
         if self.data is not None:
             return self.data, None
@@ -129,8 +127,7 @@ class Operator(Method):
         seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
         made = {"digest": system.digest, "seed": seed}
         count = self.samples + 2 * held
-        data = generate(system, family, count, seed, made, run.report, run.interrupted)
-        return data, family.declared
+        return generate(system, family, count, seed, made, run.report, run.interrupted)
 
     def _untrained(
         self,
@@ -179,7 +176,7 @@ class Operator(Method):
             frames = train.grid[frame].n - known
             ends[frame] = (False, False)
         channels = len(train.fields) * frames
-        boundary = boundaries(train, facts)
+        boundary = train.boundary or boundaries(train, facts)
         network = self.architecture.build(1, channels, shape, boundary, key=key)
         return GridMap(network, len(train.fields), known), tuple(ends)
 

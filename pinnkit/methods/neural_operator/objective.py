@@ -66,9 +66,7 @@ def single(data: Dataset) -> tuple[jax.Array, jax.Array]:
     return jnp.asarray(inputs, jnp.float32), jnp.asarray(outputs, jnp.float32)
 
 
-def errors_of(
-    field: OperatorField, inputs: jax.Array, outputs: jax.Array, loss: Loss
-) -> jax.Array:
+def errors_of(field: OperatorField, inputs: jax.Array, outputs: jax.Array, loss: Loss) -> jax.Array:
     """Relative errors (S, c) of samples."""
     one = lambda a, u: loss(field.on_grid(a), u, field.grid)  # noqa: E731
     return jax.vmap(one)(inputs, outputs)
