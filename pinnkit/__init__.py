@@ -57,8 +57,10 @@ from pinnkit.spec.condition import Neumann as Neumann
 from pinnkit.spec.condition import Observed as Observed
 from pinnkit.spec.condition import Periodic as Periodic
 from pinnkit.spec.condition import Robin as Robin
+from pinnkit.spec.laws import Above as Above
 from pinnkit.spec.laws import Exponential as Exponential
 from pinnkit.spec.laws import GaussianField as GaussianField
+from pinnkit.spec.laws import SquaredExponential as SquaredExponential
 from pinnkit.spec.laws import Threshold as Threshold
 from pinnkit.spec.laws import UniformConstant as UniformConstant
 from pinnkit.spec.load import load as load

@@ -46,12 +46,11 @@ from pinnkit.nn.separable import SeparableNetwork
 from pinnkit.nn.wrapped import FactorizedNetwork, FourierNetwork
 from pinnkit.solution import Pointwise, Status
 from pinnkit.spec.condition import Condition, Data
-from pinnkit.spec.laws import Exponential, GaussianField, Threshold, UniformConstant
+from pinnkit.spec.laws import LAWS
 from pinnkit.spec.problem import Problem
 
 SHAPES = (Disk, Ellipse, Polygon, Union, Intersection, Difference)
 SPEC = (Problem, Condition, Data, Box, MeshDomain, Product, *SHAPES)
-LAWS = (GaussianField, Threshold, Exponential, UniformConstant)
 NETWORKS = (
     MLPNetwork,
     Gates,

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pinnkit.errors import SpecError
-from pinnkit.spec.laws import Exponential, GaussianField, Threshold, UniformConstant
+from pinnkit.spec.laws import (
+    Above,
+    Exponential,
+    GaussianField,
+    SquaredExponential,
+    Threshold,
+    UniformConstant,
+)
 
 Bounds = Sequence[tuple[float, float]]
 Randoms = Sequence[np.random.Generator]
+NEGLECTED = 1e-13
+LOWEST_NODES = {1: 513, 2: 65, 3: 17}
 
 
 def sample(
@@ -30,6 +41,10 @@ def sample(
 def _draw(law: Any, nodes: Sequence[np.ndarray], bounds: Bounds, randoms: Randoms) -> np.ndarray:
     if isinstance(law, GaussianField):
         return _gaussian(law, nodes, bounds, randoms)
+    if isinstance(law, SquaredExponential):
+        return _squared_exponential(law, nodes, bounds, randoms)
+    if isinstance(law, Above):
+        return _above(law, nodes, bounds, randoms)
     if isinstance(law, Threshold):
         inner = _draw(law.law, nodes, bounds, randoms)
         return np.where(inner >= law.level, law.high, law.low)
@@ -42,7 +57,8 @@ def _draw(law: Any, nodes: Sequence[np.ndarray], bounds: Bounds, randoms: Random
         return np.broadcast_to(values.reshape(-1, *(1 for _ in grid)), shape).copy()
     raise SpecError(
         f"{law!r} is not a law of random functions; declare the input function with "
-        "law=GaussianField(...), Threshold(...), Exponential(...) or UniformConstant(...)."
+        "law=GaussianField(...), SquaredExponential(...), Above(...), Threshold(...), "
+        "Exponential(...) or UniformConstant(...)."
     )
 
 
@@ -60,6 +76,27 @@ def _gaussian(
     if law.zero_mean and law.boundary != "dirichlet":
         deviations[(0,) * deviations.ndim] = 0.0
     return law.mean + _summed(deviations, [basis for basis, _ in pairs], randoms)
+
+
+def _squared_exponential(
+    law: SquaredExponential, nodes: Sequence[np.ndarray], bounds: Bounds, randoms: Randoms
+) -> np.ndarray:
+    """Karhunen-Loeve sum; the covariance is a product over the axes, and so are its modes."""
+    pairs = [
+        nystrom(law.length, np.asarray(x, dtype=float), b)
+        for x, b in zip(nodes, bounds, strict=True)
+    ]
+    deviations = law.scale * functools.reduce(np.multiply.outer, [d for _, d in pairs])
+    return law.mean + _summed(deviations, [basis for basis, _ in pairs], randoms)
+
+
+def _above(law: Above, nodes: Sequence[np.ndarray], bounds: Bounds, randoms: Randoms) -> np.ndarray:
+    """Drawn twice from the same states of the generators, on the given and on the fixed grid."""
+    fixed = [np.linspace(*b, LOWEST_NODES[len(bounds)]) for b in bounds]
+    again = [copy.deepcopy(random) for random in randoms]
+    lowest = _draw(law.law, fixed, bounds, again).min(axis=tuple(range(1, len(nodes) + 1)))
+    fields = _draw(law.law, nodes, bounds, randoms)
+    return law.low + fields - lowest.reshape(-1, *(1 for _ in nodes))
 
 
 def _summed(deviations: np.ndarray, bases: Sequence[np.ndarray], randoms: Randoms) -> np.ndarray:
@@ -88,3 +125,32 @@ def eigenfunctions(
         frequencies = [np.zeros(1), 2 * frequency, 2 * frequency]
     basis = np.concatenate([constant, *(np.sqrt(2 / length) * w for w in waves)], axis=1)
     return basis, np.concatenate(frequencies)
+
+
+def nystrom(
+    length: float, x: np.ndarray, bounds: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenfunctions of the covariance exp(-(x - x')^2 / (2 length^2)) at x (n, K), orthonormal on
+    the interval, and the roots of their eigenvalues; both are zero where these are negligible.
+
+    Nystrom's method on Gauss-Legendre nodes y with weights w: with the eigenpairs (m, v) of
+    sqrt(w_i) k(y_i, y_j) sqrt(w_j), the eigenfunction is sum_i k(x, y_i) sqrt(w_i) v_i / m.
+    """
+    y, weights, deviations = _nystrom_weights(length, bounds)
+    return np.exp(-((x[:, None] - y) ** 2) / (2 * length**2)) @ weights, deviations
+
+
+@functools.lru_cache(maxsize=16)
+def _nystrom_weights(
+    length: float, bounds: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    lo, hi = bounds
+    y, w = np.polynomial.legendre.leggauss(20 + math.ceil(4 * (hi - lo) / length))
+    y, root = lo + (hi - lo) * (y + 1) / 2, np.sqrt(w * (hi - lo) / 2)
+    covariance = np.exp(-((y[:, None] - y) ** 2) / (2 * length**2))
+    values, vectors = np.linalg.eigh(root[:, None] * covariance * root)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    vectors = vectors * np.where(vectors[-1] < 0, -1.0, 1.0)  # LAPACK leaves the signs open
+    kept = values > NEGLECTED * values[0]
+    weights = np.where(kept, root[:, None] * vectors / np.where(kept, values, 1.0), 0.0)
+    return y, weights, np.sqrt(np.where(kept, values, 0.0))

@@ -26,7 +26,7 @@ def _finite(law: Any, *names: str) -> None:
 
 
 def _is_law(law: Any) -> bool:
-    return isinstance(law, GaussianField | Threshold | Exponential | UniformConstant)
+    return isinstance(law, LAWS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +78,51 @@ class GaussianField:
 
 
 @dataclasses.dataclass(frozen=True)
+class SquaredExponential:
+    r"""Gaussian process of covariance scale^2 exp(-|x - x'|^2 / (2 length^2)) around `mean`.
+
+    Stationary on a box of any number of axes, without conditions at its ends; `length` is in the
+    user's units and the same along all axes. The fields are analytic, so that they are sampled by
+    a short Karhunen-Loeve sum.
+
+    The default is the law of the sources in Lu, Jin, Pang, Zhang and Karniadakis, "Learning
+    nonlinear operators via DeepONet" (Nat. Mach. Intell. 3, 2021).
+
+    Raises SpecError for values out of range.
+    """
+
+    length: float = 0.2
+    scale: float = 1.0
+    mean: float = 0.0
+
+    def __post_init__(self) -> None:
+        _finite(self, "length", "scale", "mean")
+        if self.length <= 0 or self.scale <= 0:
+            raise SpecError(
+                f"SquaredExponential: length = {self.length:g} and scale = {self.scale:g} must be "
+                "positive; change them."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Above:
+    """The field of `law` shifted by a constant, so that its smallest value is `low`.
+
+    For positive coefficients that are as smooth as the field. The smallest value is that on a
+    fixed grid of the box, 513, 65 or 17 nodes along each of one, two or three axes.
+
+    Raises SpecError if `law` is not a law.
+    """
+
+    law: Any
+    low: float = 1.0
+
+    def __post_init__(self) -> None:
+        _finite(self, "low")
+        _require_law(self)
+
+
+@dataclasses.dataclass(frozen=True)
 class Threshold:
     """Piecewise constant: `high` where the field of `law` is at least `level`, else `low`.
 
@@ -126,3 +171,6 @@ def _require_law(outer: Any) -> None:
             f"{type(outer).__name__}: {outer.law!r} is not a law of random functions; "
             "give for example GaussianField()."
         )
+
+
+LAWS = (GaussianField, SquaredExponential, Above, Threshold, Exponential, UniformConstant)

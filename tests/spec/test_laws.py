@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from pinnkit.errors import SpecError
-from pinnkit.methods.random_functions import eigenfunctions, sample
-from pinnkit.spec.laws import Exponential, GaussianField, Threshold, UniformConstant
+from pinnkit.methods.random_functions import eigenfunctions, nystrom, sample
+from pinnkit.spec.laws import (
+    Above,
+    Exponential,
+    GaussianField,
+    SquaredExponential,
+    Threshold,
+    UniformConstant,
+)
 
 UNIT = ((0.0, 1.0),)
 
@@ -56,6 +63,48 @@ def test_one_seed_is_one_function_on_every_grid_and_for_every_count():
     assert np.array_equal(a[2:], later)
 
 
+def squared_exponential(points, length, scale):
+    distance = np.linalg.norm(points[:, None] - points, axis=-1)
+    return scale**2 * np.exp(-(distance**2) / (2 * length**2))
+
+
+@pytest.mark.parametrize(("length", "bounds"), [(0.2, (0.0, 1.0)), (0.02, (0, 1)), (3, (-2, 7))])
+def test_karhunen_loeve_sum_has_the_squared_exponential_covariance(length, bounds):
+    x = np.linspace(*bounds, 41)
+    basis, deviations = nystrom(length, x, bounds)
+    found = (basis * deviations**2) @ basis.T
+    assert np.abs(found - squared_exponential(x[:, None], length, 1)).max() < 1e-10
+
+
+def test_squared_exponential_fields_on_a_plane():
+    law = SquaredExponential(0.4, 2.0, 1.0)
+    x, y = np.linspace(0, 1, 5), np.linspace(-1, 1, 4)
+    fields = sample(law, (x, y), ((0, 1), (-1, 1)), range(20_000), 0).reshape(20_000, -1)
+    points = np.stack([a.ravel() for a in np.meshgrid(x, y, indexing="ij")], axis=-1)
+    expected = squared_exponential(points, 0.4, 2.0)
+    assert np.abs(np.cov(fields.T) - expected).max() < 0.05 * expected.max()
+    assert np.abs(fields.mean(axis=0) - 1).max() < 0.06
+
+
+def test_squared_exponential_functions_belong_to_the_seed():
+    law = SquaredExponential(0.2)
+    coarse, fine = np.linspace(0, 1, 9), np.linspace(0, 1, 33)
+    a = sample(law, (coarse, coarse), UNIT * 2, range(5), 7)
+    b = sample(law, (fine, fine), UNIT * 2, range(3, 5), 7)
+    assert np.allclose(a[3:], b[:, ::4, ::4], rtol=1e-10, atol=1e-10)
+
+
+def test_standard_deviation_of_the_vorticity_of_published_flows():
+    """N(0, 7^3 (-lap + 49)^(-5/2)) on the unit torus: a sum over modes, near the 0.175 of others."""
+    law = GaussianField(7**1.5, 7, 2.5, zero_mean=True)
+    x = np.arange(32) / 32
+    fields = sample(law, (x, x), UNIT * 2, range(300), 0)
+    k = 4 * np.pi**2 * np.add.outer(np.arange(-32, 33) ** 2, np.arange(-32, 33) ** 2)
+    expected = np.sqrt(np.sum(7**3 * (k + 49.0) ** -2.5) - 7**3 * 49**-2.5)
+    assert expected == pytest.approx(0.175, abs=0.015)
+    assert fields.std() == pytest.approx(expected, rel=0.03)
+
+
 def test_zero_mean_removes_the_constant():
     law = GaussianField(3, 3, 2, zero_mean=True, mean=0.5)
     fields = sample(law, (np.arange(64) / 64,), UNIT, range(10), 0)
@@ -69,6 +118,9 @@ def test_compositions():
     a = sample(Threshold(inner, 3, 12), (x,), UNIT, range(50), 3)
     assert np.array_equal(a, np.where(g >= 0, 12.0, 3.0))
     assert np.allclose(sample(Exponential(inner), (x,), UNIT, range(50), 3), np.exp(g))
+    raised = sample(Above(inner, 1), (x,), UNIT, range(50), 3)
+    assert np.allclose(raised - raised[:, :1], g - g[:, :1])
+    assert raised.min() > 1 - 1e-12 and np.allclose(raised.min(axis=1), 1, atol=0.02)
     c = sample(UniformConstant(2, 3), (x,), UNIT, range(50), 3)
     assert np.all(np.ptp(c, axis=1) == 0) and 2 <= c.min() < c.max() <= 3
 
@@ -86,7 +138,9 @@ def test_laws_compare_and_hash_by_value():
         (lambda: GaussianField(boundary="open"), "periodic, neumann, dirichlet"),
         (lambda: GaussianField(tau=0), "zero_mean"),
         (lambda: GaussianField(modes=0), "positive integer"),
+        (lambda: SquaredExponential(0), "positive"),
         (lambda: Threshold(3.0), "not a law"),
+        (lambda: Above("low"), "not a law"),
         (lambda: UniformConstant(2, 1), "below"),
         (lambda: sample("noise", (np.zeros(2),), UNIT, range(1), 0), "not a law"),
     ],
