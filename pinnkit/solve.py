@@ -151,7 +151,7 @@ def provenance(system: System, method: Method, key: int) -> dict[str, str | int]
     return {
         "pinnkit": version(),
         "jax": jax.__version__,
-        "python": platform.pythonversion(),
+        "python": platform.python_version(),
         "device": f"{device.platform} {device.device_kind}",
         "digest": system.digest,
         "method": repr(method),
