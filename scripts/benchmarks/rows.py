@@ -305,9 +305,10 @@ PSEUDO_TIME = Section(
 TENTH = (("end", 0.1),)
 
 
-def march(windows: int, units: int, layers: int, harmonics: int = 1) -> pk.PINN:
+def march(windows: int, units: int, layers: int, harmonics: int = 1, **options: bool) -> pk.PINN:
     """One network of `layers` x `units` after another."""
-    return pk.PINN(network=pk.nn.MLP(units, layers), windows=windows, harmonics=harmonics)
+    network = pk.nn.MLP(units, layers)
+    return pk.PINN(network=network, windows=windows, harmonics=harmonics, **options)
 
 
 ESTIMATE = HeldOut("its own estimate")
@@ -338,6 +339,14 @@ LONG = Section(
             500,
             (),
             "20 windows, 20 x 3, h = 2",
+        ),
+        Row(
+            "ks_regular",
+            march(20, 20, 3, 2, warm_start=True),
+            LINES,
+            500,
+            (),
+            "20 windows, 20 x 3, h = 2, warm_start=True",
         ),
         Row(
             "kdv_periodic",
