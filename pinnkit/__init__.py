@@ -30,6 +30,7 @@ from pinnkit.methods.lagrangian import Lagrangian as Lagrangian
 from pinnkit.methods.least_squares import LeastSquares as LeastSquares
 from pinnkit.methods.lines import Lines as Lines
 from pinnkit.methods.neural_operator import Operator as Operator
+from pinnkit.methods.neural_operator import Physics as Physics
 from pinnkit.methods.neural_operator import RelativeH1 as RelativeH1
 from pinnkit.methods.neural_operator import RelativeL2 as RelativeL2
 from pinnkit.methods.pinn import PINN as PINN

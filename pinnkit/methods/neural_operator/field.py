@@ -19,6 +19,7 @@ from pinnkit.methods.neural_operator.maps import (
     PointMap,
     frame_axis,
     grid_points,
+    refined,
     vanishing,
 )
 from pinnkit.solution import Evaluator
@@ -51,9 +52,15 @@ class OperatorField(Evaluator):
     ends: tuple[tuple[bool, bool], ...] = eqx.field(static=True)
     starts: tuple[bool, ...] = eqx.field(static=True)
 
+    @property
+    def dtype(self) -> str:
+        """Type of the network's numbers."""
+        leaves = jax.tree.leaves(eqx.filter(self.map, eqx.is_inexact_array))
+        return str(leaves[0].dtype) if leaves else "float32"
+
     def _normalised(self, function: jax.Array) -> jax.Array:
         deviation = jnp.where(self.centre[1] > 0, self.centre[1], 1.0)
-        return ((function - self.centre[0]) / deviation).astype(jnp.float32)
+        return ((function - self.centre[0]) / deviation).astype(self.dtype)
 
     def on_grid(self, function: jax.Array) -> jax.Array:
         """(*sensors) -> (c, *grid), of the type of `mean`."""
@@ -147,10 +154,26 @@ class OperatorField(Evaluator):
     def regridded(self, shape: tuple[int, ...]) -> OperatorField:
         """The same operator on `shape` nodes along the axes of the sensors."""
         sizes = {a.name: n for a, n in zip(self.sensors, shape, strict=True)}
-        if sizes == {a.name: a.n for a in self.sensors}:
-            return self
         sensors = tuple(dataclasses.replace(a, n=sizes[a.name]) for a in self.sensors)
         grid = tuple(dataclasses.replace(a, n=sizes.get(a.name, a.n)) for a in self.grid)
+        return self._on(sensors, grid)
+
+    def refined(self, factor: int) -> OperatorField:
+        """The same operator with `factor` times as many intervals along the axes in space."""
+        if factor == 1:
+            return self
+        if not (self.map.transfers or self.map.pointwise):
+            raise OptionError(
+                f"A {type(self.map.network).__name__} belongs to one grid, so that its equations "
+                f"cannot be taken on one {factor} times finer. Give refine=1, or an FNO."
+            )
+        space = [axis.name for axis in self.sensors]
+        sensors = refined(self.sensors, space, factor) if self.map.transfers else self.sensors
+        return self._on(sensors, refined(self.grid, space, factor))
+
+    def _on(self, sensors: Grid, grid: Grid) -> OperatorField:
+        if (sensors, grid) == (self.sensors, self.grid):
+            return self
         mean, function = self.mean, self.function
         for i, axis in enumerate(grid):
             mean = resampled(mean, i + 1, axis)

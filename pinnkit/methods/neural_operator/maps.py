@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -9,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinnkit.derivatives import Axis
+from pinnkit.derivatives import Axis, FourierAxis
 from pinnkit.nn.deeponet import DeepONetNetwork, LearnedModes
 
 Grid = tuple[Axis, ...]
@@ -94,3 +96,13 @@ def vanishing(grid: Grid, ends: tuple[tuple[bool, bool], ...], points: Any) -> A
         if low and high:
             factor = factor * 4
     return factor
+
+
+def refined(axes: Sequence[Axis], space: Sequence[str], factor: int) -> Grid:
+    """Axes whose spacing along those in `space` is `factor` times smaller."""
+    return tuple(_finer(a, factor) if a.name in space else a for a in axes)
+
+
+def _finer(axis: Axis, factor: int) -> Axis:
+    n = axis.n * factor if isinstance(axis, FourierAxis) else (axis.n - 1) * factor + 1
+    return dataclasses.replace(axis, n=n)

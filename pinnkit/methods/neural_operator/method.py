@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pinnkit import precision
 from pinnkit.compile import System
 from pinnkit.data import Dataset
 from pinnkit.derivatives import FourierAxis
@@ -21,7 +22,9 @@ from pinnkit.methods.generation import family_of, generate, refusal
 from pinnkit.methods.neural_operator.field import OperatorField
 from pinnkit.methods.neural_operator.losses import Loss, RelativeL2
 from pinnkit.methods.neural_operator.maps import GridMap, PointMap, frame_axis
-from pinnkit.methods.neural_operator.objective import RelativeError, errors_of, single
+from pinnkit.methods.neural_operator.objective import OperatorError, errors_of, in_memory
+from pinnkit.methods.neural_operator.physics import Physics
+from pinnkit.methods.neural_operator.physics import declared as known_before
 from pinnkit.methods.neural_operator.statistics import Statistics, statistics
 from pinnkit.nn.deeponet import DeepONet
 from pinnkit.solution import Solution, Status
@@ -49,6 +52,8 @@ class Operator(Method):
     - `steps`, `batch`, `learning_rate`: of Adam, the rate rising in the first fifth to
       `learning_rate` and falling to zero (`OneCycle`). `stages`: other optimisers instead.
     - `loss`: `RelativeL2()` or `RelativeH1()`.
+    - `physics`: `Physics(weight, data, refine)` adds the residuals of the equations to the loss;
+      with `data=0` no solutions are needed but those of the test set.
     - `spread`: size of the perturbations of an ordinary problem, relative to what it declares.
 
     Data are computed in double precision and belong to the key. The error estimate is the mean
@@ -68,6 +73,7 @@ class Operator(Method):
     learning_rate: float = eqx.field(default=1e-3, static=True)
     stages: tuple[Stage, ...] | None = eqx.field(default=None, static=True)
     loss: Loss = eqx.field(default=RelativeL2(), static=True)
+    physics: Physics | None = eqx.field(default=None, static=True)
     spread: float = eqx.field(default=0.1, static=True)
 
     def __check_init__(self) -> None:
@@ -104,30 +110,57 @@ class Operator(Method):
 
     def run(self, system: System, run: Run) -> Solution:
         data_key, network_key, training_key = jax.random.split(run.key, 3)
-        data, declared = self._data(system, run, data_key)
+        sets, declared = self._data(system, run, data_key)
+        train, validation, test = sets
         data_s = run.elapsed
-        held = max(len(data) // 12, 5)
-        train, validation, test = data.split(len(data) - 2 * held, held, held)
-        facts = statistics(train, system.time)
-        field = self._untrained(train, facts, declared, test, network_key)
-        objective = RelativeError(
-            field, train, validation, self.batch, self.loss, jax.random.fold_in(training_key, 1)
+        if self._unseen:
+            facts = known_before(system, np.asarray(train.inputs[:]), train.grid, train.sensors)
+        else:
+            facts = statistics(train, system.time)
+        dtype = "float32" if self.physics is None else run.precision
+        field = self._untrained(train, facts, declared, test, network_key, dtype)
+        objective = OperatorError(
+            field,
+            train,
+            validation,
+            self.batch,
+            self.loss,
+            jax.random.fold_in(training_key, 1),
+            None if self.physics is None else (self.physics, system),
         )
         result = self._fit(objective, field.map, training_key, system, run)
         field = eqx.tree_at(lambda f: f.map, field, result.params)
-        errors = np.asarray(jnp.mean(_errors(field, *single(test)), axis=0))
+        errors = np.asarray(jnp.mean(_errors(field, *in_memory(test, dtype)), axis=0))
         return self._solution(system, run, field, result, errors, data_s)
 
-    def _data(self, system: System, run: Run, key: jax.Array) -> tuple[Dataset, np.ndarray | None]:
-        """All samples, and the input function of an ordinary problem."""
+    @property
+    def _unseen(self) -> bool:
+        """Whether training sees no solution."""
+        return self.physics is not None and self.physics.data == 0
+
+    def _data(
+        self, system: System, run: Run, key: jax.Array
+    ) -> tuple[tuple[Dataset, ...], np.ndarray | None]:
+        """Training, validation and test set, and the input function of an ordinary problem."""
         if self.data is not None:
-            return self.data, None
+            held = max(len(self.data) // 12, 5)
+            return self.data.split(len(self.data) - 2 * held, held, held), None
         family = self.family(system)
         held = max(self.samples // 10, 5)
         seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
         made = {"digest": system.digest, "seed": seed}
-        count = self.samples + 2 * held
-        return generate(system, family, count, seed, made, run.report, run.interrupted)
+        count = 2 * held + (0 if self._unseen else self.samples)
+        data, declared = generate(system, family, count, seed, made, run.report, run.interrupted)
+        if not self._unseen:
+            return data.split(len(data) - 2 * held, held, held), declared
+        nodes = [axis.nodes for axis in family.sensors]
+        with precision.scope("float64"):
+            inputs = family.inputs.draw(nodes, range(count, count + self.samples), seed)
+        unknown = np.broadcast_to(np.nan, (len(inputs), *data.outputs.shape[1:]))
+        train = dataclasses.replace(
+            data, inputs=inputs, outputs=unknown, errors=np.full(len(inputs), np.nan)
+        )
+        return (train, *data.split(held, held)), declared
 
     def _untrained(
         self,
@@ -136,10 +169,11 @@ class Operator(Method):
         declared: np.ndarray | None,
         test: Dataset,
         key: jax.Array,
+        dtype: str,
     ) -> OperatorField:
         """The evaluator with random weights, normalised by the training set."""
         mapping, ends = self._map(train, facts, key)
-        mapping = jax.tree.map(lambda a: a.astype(jnp.float32), mapping)
+        mapping = jax.tree.map(lambda a: a.astype(dtype), mapping)
         function = np.asarray(test.inputs[:1])[0] if declared is None else declared
         return OperatorField(
             mapping,
@@ -182,7 +216,7 @@ class Operator(Method):
 
     def _fit(
         self,
-        objective: RelativeError,
+        objective: OperatorError,
         mapping: GridMap | PointMap,
         key: jax.Array,
         system: System,

@@ -9,9 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pinnkit.compile import System
 from pinnkit.data import Dataset
-from pinnkit.methods.neural_operator.field import OperatorField
+from pinnkit.methods.neural_operator.field import OperatorField, resampled
 from pinnkit.methods.neural_operator.losses import Loss
+from pinnkit.methods.neural_operator.physics import GridResiduals, Physics
 from pinnkit.training import Objective
 
 IN_MEMORY = 2**30
@@ -37,6 +39,7 @@ class Stream(eqx.Module):
     """The same, read from their file by the host whenever a batch is due."""
 
     data: Dataset = eqx.field(static=True)
+    dtype: str = eqx.field(static=True)
 
     @property
     def count(self) -> int:
@@ -45,25 +48,27 @@ class Stream(eqx.Module):
     def take(self, rows: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Input functions and solutions of these samples."""
         shapes = tuple(
-            jax.ShapeDtypeStruct((len(rows), *a.shape[1:]), jnp.float32)
+            jax.ShapeDtypeStruct((len(rows), *a.shape[1:]), self.dtype)
             for a in (self.data.inputs, self.data.outputs)
         )
 
         def read(rows: Any) -> tuple[np.ndarray, ...]:
-            return tuple(np.asarray(a, np.float32) for a in self.data.arrays(np.asarray(rows)))
+            return tuple(np.asarray(a, self.dtype) for a in self.data.arrays(np.asarray(rows)))
 
         return jax.pure_callback(read, shapes, rows, vmap_method="sequential")
 
 
-def shelved(data: Dataset, limit: int = IN_MEMORY) -> Shelf | Stream:
+def shelved(data: Dataset, dtype: Any, limit: int = IN_MEMORY) -> Shelf | Stream:
     """Samples in memory if they are no larger than `limit` bytes, else in their file."""
-    return Shelf(*single(data)) if data.nbytes <= limit else Stream(data)
+    if data.nbytes <= limit:
+        return Shelf(*in_memory(data, dtype))
+    return Stream(data, str(jnp.dtype(dtype)))
 
 
-def single(data: Dataset) -> tuple[jax.Array, jax.Array]:
-    """All samples in single precision."""
+def in_memory(data: Dataset, dtype: Any) -> tuple[jax.Array, jax.Array]:
+    """All samples in one precision."""
     inputs, outputs = data.arrays()
-    return jnp.asarray(inputs, jnp.float32), jnp.asarray(outputs, jnp.float32)
+    return jnp.asarray(inputs, dtype), jnp.asarray(outputs, dtype)
 
 
 def errors_of(field: OperatorField, inputs: jax.Array, outputs: jax.Array, loss: Loss) -> jax.Array:
@@ -72,19 +77,22 @@ def errors_of(field: OperatorField, inputs: jax.Array, outputs: jax.Array, loss:
     return jax.vmap(one)(inputs, outputs)
 
 
-class RelativeError(Objective):
-    """Mean relative error over batches; every sample is taken once in each pass over the set.
+class OperatorError(Objective):
+    """physics * residuals + data * relative error over batches, means over their samples.
 
-    The order of a pass belongs to `order` and the number of the pass.
+    Every sample is taken once in each pass over the set; the order of a pass belongs to `order`
+    and the number of the pass. Without `physics` the relative error alone.
     """
 
     field: OperatorField
     shelf: Shelf | Stream
     held: tuple[jax.Array, jax.Array]
     order: jax.Array
+    equations: GridResiduals | None
     names: tuple[str, ...] = eqx.field(static=True)
     batch: int = eqx.field(static=True)
     norm: Loss = eqx.field(static=True)
+    physics: Physics | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -94,13 +102,20 @@ class RelativeError(Objective):
         batch: int,
         norm: Loss,
         order: jax.Array,
+        physics: tuple[Physics, System] | None = None,
     ) -> None:
-        to_single = lambda a: a.astype(jnp.float32) if eqx.is_inexact_array(a) else a  # noqa: E731
-        self.field = jax.tree.map(to_single, field)
-        self.shelf = shelved(train)
-        self.held = single(validation)
+        dtype = jnp.dtype(field.dtype)
+        cast = lambda a: a.astype(dtype) if eqx.is_inexact_array(a) else a  # noqa: E731
+        self.field = jax.tree.map(cast, field)
+        self.shelf = shelved(train, dtype)
+        self.held = in_memory(validation, dtype)
         self.names, self.norm = train.fields, norm
         self.batch, self.order = min(batch, len(train)), order
+        self.physics, self.equations = None, None
+        if physics is not None:
+            self.physics, system = physics
+            finer = field.refined(self.physics.refine)
+            self.equations = GridResiduals.of(system, finer.grid, finer.sensors)
 
     def sample(
         self, key: jax.Array, params: Any, step: jax.Array, previous: Any | None = None
@@ -109,7 +124,8 @@ class RelativeError(Objective):
         per_pass = self.shelf.count // self.batch
         turn, place = step // per_pass, step % per_pass
         rows = jax.random.permutation(jax.random.fold_in(self.order, turn), self.shelf.count)
-        return self.shelf.take(jax.lax.dynamic_slice(rows, (place * self.batch,), (self.batch,)))
+        chosen = jax.lax.dynamic_slice(rows, (place * self.batch,), (self.batch,))
+        return across_devices(self.shelf.take(chosen))
 
     def validation(self, key: jax.Array, params: Any) -> Any:
         del key, params
@@ -117,6 +133,39 @@ class RelativeError(Objective):
 
     def loss(self, params: Any, batch: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
         field = eqx.tree_at(lambda f: f.map, self.field, params)
-        errors = errors_of(field, *batch, self.norm)
-        squares = jnp.mean(errors**2, axis=0)
-        return jnp.mean(errors), {n: squares[i] for i, n in enumerate(self.names)}
+        whole, parts = jnp.zeros((), batch[0].dtype), {}
+        if self.physics is None or self.physics.data > 0:
+            errors = errors_of(field, *batch, self.norm)
+            weight = 1.0 if self.physics is None else self.physics.data
+            whole = whole + weight * jnp.mean(errors)
+            squares = jnp.mean(errors**2, axis=0)
+            parts |= {n: squares[i] for i, n in enumerate(self.names)}
+        if self.physics is not None and self.equations is not None:
+            norms = self._norms(field.refined(self.physics.refine), batch[0])
+            whole = whole + self.physics.weight * sum(jnp.mean(n) for n in norms.values())
+            parts |= {name: jnp.mean(n**2) for name, n in norms.items()}
+        return whole, parts
+
+    def _norms(self, field: OperatorField, inputs: jax.Array) -> dict[str, jax.Array]:
+        """Root mean squares (batch,) of the residuals over their nodes, by name."""
+        assert self.equations is not None
+        residuals = self.equations
+
+        def one(function: jax.Array) -> dict[str, jax.Array]:
+            for i, axis in enumerate(field.sensors):
+                function = resampled(function, i, axis)
+            found = residuals(function, field.on_grid(function))
+            tiny = jnp.finfo(function.dtype).tiny
+            return {name: jnp.sqrt(jnp.mean(value**2) + tiny) for name, value in found.items()}
+
+        return jax.vmap(one)(inputs)
+
+
+def across_devices(batch: Any) -> Any:
+    """The batch, its samples shared out among all devices if their number allows."""
+    count = jax.device_count()
+    if count == 1 or any(len(leaf) % count for leaf in jax.tree.leaves(batch)):
+        return batch
+    mesh = jax.make_mesh((count,), ("samples",))
+    shares = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("samples"))
+    return jax.tree.map(lambda a: jax.lax.with_sharding_constraint(a, shares), batch)
