@@ -29,6 +29,7 @@ from pinnkit.methods.neural_operator.field import OperatorField
 from pinnkit.methods.neural_operator.maps import GridMap, PointMap
 from pinnkit.methods.rungs import Experts
 from pinnkit.nn.deeponet import BranchNetwork, DeepONetNetwork, LearnedModes, TabulatedModes
+from pinnkit.nn.fno import FNONetwork, FourierLayer
 from pinnkit.nn.gated import Gates, ModifiedNetwork, PirateBlock, PirateNetwork
 from pinnkit.nn.kan import KANNetwork
 from pinnkit.nn.mgno import (
@@ -42,7 +43,9 @@ from pinnkit.nn.mgno import (
     VCycle,
 )
 from pinnkit.nn.mlp import MLPNetwork
+from pinnkit.nn.pointwise import Pointwise
 from pinnkit.nn.separable import SeparableNetwork
+from pinnkit.nn.spectral import SpectralConv
 from pinnkit.nn.wrapped import FactorizedNetwork, FourierNetwork
 from pinnkit.solution import Pointwise, Status
 from pinnkit.spec.condition import Condition, Data
@@ -93,6 +96,10 @@ OPERATORS = (
     Prolongation,
     Stencil,
     Transfer,
+    FNONetwork,
+    FourierLayer,
+    SpectralConv,
+    Pointwise,
 )
 LAYERS = (eqx.nn.Linear, eqx.nn.Conv, eqx.nn.ConvTranspose)
 

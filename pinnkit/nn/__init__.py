@@ -3,6 +3,7 @@
 from pinnkit.nn.activations import ACTIVATIONS as ACTIVATIONS
 from pinnkit.nn.activations import activation as activation
 from pinnkit.nn.deeponet import DeepONet as DeepONet
+from pinnkit.nn.fno import FNO as FNO
 from pinnkit.nn.gated import ModifiedMLP as ModifiedMLP
 from pinnkit.nn.gated import PirateNet as PirateNet
 from pinnkit.nn.head import begins_linear as begins_linear
