@@ -49,6 +49,8 @@ class FNONetwork(eqx.Module):
     anchored: bool = eqx.field(static=True)
     activation: str = eqx.field(static=True)
 
+    transfers = True
+
     def __call__(self, functions: Array) -> Array:
         """(in_channels, *grid) -> (out_channels, *grid)."""
         sigma = activation(self.activation)
