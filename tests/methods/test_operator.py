@@ -14,6 +14,7 @@ from pinnkit import (
     Initial,
     Periodic,
     Problem,
+    SquaredExponential,
     Threshold,
     UniformConstant,
     coordinates,
@@ -188,9 +189,12 @@ def test_reasons_why_not():
 
     assert "no law" in (reason(moving, Initial(u, a), Periodic(x)) or "")
     law = input_function("a", x, law=GaussianField())
-    assert "boundary 'periodic'" in (reason(moving, Initial(u, law), Dirichlet(u, 0)) or "")
+    assert "contradict" in (reason(moving, Initial(u, law), Dirichlet(u, 0)) or "")
+    rough = input_function("b", x, law=SquaredExponential())
+    assert "boundary 'free'" in (reason(moving, Initial(u, rough), Periodic(x)) or "")
+    assert "holds the input" in (reason(moving, Initial(u, 0), Dirichlet(u, law)) or "")
     forced = Equation(Eq(u.diff(t), u.diff(x, 2) + law))
-    assert "elsewhere" in (reason(forced, Initial(u, 0), Periodic(x)) or "")
+    assert reason(forced, Initial(u, 0), Periodic(x)) is None
     v = field("v", x, y)
     mixed = Equation(Eq(v.diff(x, 2) + 2 * v.diff(y, 2), 1))
     plane = Problem("q", Box(x=(0, 1), y=(0, 1)), (mixed, Dirichlet(v, 0)))
