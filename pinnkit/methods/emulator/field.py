@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from pinnkit import precision
 from pinnkit.derivatives import Axis, interpolate
 from pinnkit.errors import OptionError
 from pinnkit.methods.emulator.correction import Correction, assimilate
@@ -121,6 +122,10 @@ class EmulatorField(Evaluator):
                 f"fields over {', '.join(names[1])}, not {inputs.shape[1:]} values to fields over "
                 f"{', '.join(names[0])}. Give data of this problem."
             )
+        with precision.scope(str(self.first.dtype)):
+            return self._predicted(inputs, grid)
+
+    def _predicted(self, inputs: np.ndarray, grid: tuple[Axis, ...]) -> np.ndarray:
         field = self.regridded(inputs.shape[1:]) if self.transfers else self
         values = jnp.asarray(inputs, self.first.dtype)
         for i, axis in enumerate(field.space):
@@ -187,8 +192,9 @@ class EmulatorField(Evaluator):
                 "This emulator has learned no correction by measurements. Train it by NODA(...)."
             )
         dtype = self.first.dtype
-        given = (jnp.asarray(a, dtype) for a in (starts, measured, masks))
-        return np.asarray(_assimilated(self.propagator, self.correction, *given))
+        with precision.scope(str(dtype)):
+            given = (jnp.asarray(a, dtype) for a in (starts, measured, masks))
+            return np.asarray(_assimilated(self.propagator, self.correction, *given))
 
 
 @eqx.filter_jit

@@ -126,7 +126,7 @@ class Emulator(Method):
         learned = self.learn(system, run)
         return self.solution(system, run, learned)
 
-    def learn(self, system: System, run: Run) -> Learned:
+    def learn(self, system: System, run: Run) -> Training:
         """Train on the data, or on those that are generated."""
         data_key, network_key, training_key = jax.random.split(run.key, 3)
         data, declared = self._data(system, run, data_key)
@@ -143,12 +143,12 @@ class Emulator(Method):
             propagator.networks,
             key=training_key,
             run=run,
-            fingerprint=f"{system.digest} {self._options()!r}",
+            fingerprint=f"{system.digest} {self.options!r}",
         )
         propagator = eqx.tree_at(lambda p: p.networks, propagator, result.params)
         start = np.asarray(sets[2].inputs[:1])[0] if declared is None else declared
         field = EmulatorField.of(propagator, plan, data.function, start, known.first, data.grid)
-        return Learned(field, train, held_out, test, result, data_s)
+        return Training(field, train, held_out, test, result, data_s)
 
     def _data(self, system: System, run: Run, key: jax.Array) -> tuple[Dataset, np.ndarray | None]:
         """All trajectories, and the initial state of an ordinary problem."""
@@ -182,9 +182,7 @@ class Emulator(Method):
             network = self.architecture.build(
                 self.history * carried, outputs, shape, words, key=key
             )
-            return jax.tree.map(
-                lambda a: a.astype(jnp.float32) if eqx.is_inexact_array(a) else a, network
-            )
+            return single(network)
 
         scales = Scales.of(known, plan.space)
         if self.span == 1:
@@ -201,13 +199,10 @@ class Emulator(Method):
         self, propagator: Propagator, train: Shelf, held: Shelf, data: Dataset
     ) -> list[Phase]:
         names = tuple(data.fields)
-        single = jax.tree.map(
-            lambda a: a.astype(jnp.float32) if eqx.is_inexact_array(a) else a, propagator
-        )
         found = []
         for k, unroll in enumerate(self.unrolls):
             objective = StepErrors(
-                single,
+                single(propagator),
                 train,
                 held,
                 names,
@@ -223,18 +218,20 @@ class Emulator(Method):
             found.append(Phase(objective, stages, unroll))
         return found
 
-    def _options(self) -> dict[str, Any]:
+    @property
+    def options(self) -> dict[str, Any]:
+        """All options by name, given data by where they come from."""
         options = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         options["data"] = None if self.data is None else dict(self.data.provenance)
         return options
 
-    def solution(self, system: System, run: Run, learned: Learned) -> Solution:
+    def solution(self, system: System, run: Run, learned: Training) -> Solution:
         """What was learned, with its errors on the test set."""
         field, test = learned.field, learned.test
         instants = field.instants.nodes
         axis, duration = field.instants.name, instants[-1] - instants[0]
-        one = one_step_error(_single(field.propagator), test)
-        errors = rolled_errors(_single(field.propagator), test)
+        one = one_step_error(single(field.propagator), test)
+        errors = rolled_errors(single(field.propagator), test)
         valid = float(valid_time(errors, instants).mean())
         whole = float(errors[:, 1:].mean())
         result = learned.result
@@ -268,7 +265,7 @@ class Emulator(Method):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Learned:
+class Training:
     """An emulator after training, and the trajectories that belong to it."""
 
     field: EmulatorField
@@ -283,9 +280,10 @@ def _later(data: Dataset, after: float | None) -> Dataset:
     return data if after is None else data.after(after)
 
 
-def _single(propagator: Propagator) -> Propagator:
+def single(tree: Any) -> Any:
+    """The same with all numbers in single precision."""
     cast = lambda a: a.astype(jnp.float32) if eqx.is_inexact_array(a) else a  # noqa: E731
-    return jax.tree.map(cast, propagator)
+    return jax.tree.map(cast, tree)
 
 
 def _count(networks: Any) -> int:
