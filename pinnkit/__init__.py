@@ -19,6 +19,9 @@ from pinnkit.geometry import MeshDomain as MeshDomain
 from pinnkit.geometry import Polygon as Polygon
 from pinnkit.methods.differentiable import differentiable as differentiable
 from pinnkit.methods.eigen import Eigen as Eigen
+from pinnkit.methods.emulator import NODA as NODA
+from pinnkit.methods.emulator import Emulator as Emulator
+from pinnkit.methods.emulator import Observations as Observations
 from pinnkit.methods.evolving import Evolving as Evolving
 from pinnkit.methods.evolving import ImplicitEuler as ImplicitEuler
 from pinnkit.methods.evolving import ImplicitMidpoint as ImplicitMidpoint

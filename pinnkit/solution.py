@@ -7,7 +7,7 @@ import dataclasses
 import reprlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import xarray
 
     from pinnkit.data import Dataset
+    from pinnkit.derivatives import Axis
     from pinnkit.reference import Reference
     from pinnkit.report.compare import Comparison
     from pinnkit.report.held_out import HeldOut
@@ -51,6 +52,18 @@ class Evaluator(eqx.Module):
             f"This solution takes no input functions, but {', '.join(inputs)} was given. "
             "Leave it out, or solve the family with Operator(...)."
         )
+
+
+@runtime_checkable
+class Learned(Protocol):
+    """An evaluator that maps an input function, called `name`, to fields on grids."""
+
+    @property
+    def name(self) -> str: ...
+
+    def predict(self, inputs: np.ndarray, grid: tuple[Axis, ...]) -> np.ndarray:
+        """Fields (S, c, *grid) for input functions (S, *sensors)."""
+        ...
 
 
 class Pointwise(Evaluator):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from pinnkit.derivatives import Axis
+from pinnkit.derivatives import Axis, UniformAxis
 from pinnkit.errors import OptionError
 
 if TYPE_CHECKING:
@@ -102,6 +102,42 @@ class Dataset:
             self.subset(slice(int(end - size), int(end)))
             for size, end in zip(sizes, ends, strict=True)
         )
+
+    def after(self, time: float) -> Dataset:
+        """The later part of trajectories: frames from `time` on, whose first is the new input.
+
+        The input function becomes the state at the first frame kept, of the one field that began
+        as the input function did. Raises OptionError for samples that do not evolve, or where that
+        leaves fewer than two frames or no such field.
+        """
+        own = [axis.name for axis in self.sensors]
+        frames = [i for i, axis in enumerate(self.grid) if axis.name not in own]
+        if len(frames) != 1 or not isinstance(self.grid[frames[0]], UniformAxis):
+            raise OptionError(
+                f"Dataset of '{self.problem}' has no instants in time, so that after({time:g}) "
+                "keeps nothing. Leave it out."
+            )
+        where = frames[0]
+        axis = self.grid[where]
+        kept = np.flatnonzero(axis.nodes >= time - 1e-9 * axis.length)
+        inputs, outputs = self.arrays()
+        first = outputs.take(0, where + 2)
+        shaped = first.shape[2:] == inputs.shape[1:]
+        gaps = (
+            np.abs(first - inputs[:, None]).max(axis=(0, *range(2, first.ndim))) if shaped else []
+        )
+        begins = np.flatnonzero(np.asarray(gaps) <= 1e-6 * max(np.abs(inputs).max(), 1e-300))
+        if len(kept) < 2 or not len(begins):
+            raise OptionError(
+                f"Dataset of '{self.problem}': after({time:g}) leaves {len(kept)} frames of "
+                f"{len(begins)} fields that begin as {self.function}. Give an earlier time, and "
+                "data whose input function is the initial state."
+            )
+        outputs = np.take(outputs, kept, axis=where + 2)
+        later = dataclasses.replace(axis, lo=float(axis.nodes[kept[0]]), n=len(kept))
+        grid = (*self.grid[:where], later, *self.grid[where + 1 :])
+        inputs = outputs[:, begins[0]].take(0, where + 1)
+        return dataclasses.replace(self, inputs=inputs, outputs=outputs, grid=grid)
 
     def save(self, path: str | Path) -> Path:
         """Write `.h5`, atomically; see `data.file`."""

@@ -13,5 +13,6 @@ from pinnkit.nn.mgno import MgNO as MgNO
 from pinnkit.nn.mlp import MLP as MLP
 from pinnkit.nn.mlp import MLPNetwork as MLPNetwork
 from pinnkit.nn.separable import Separable as Separable
+from pinnkit.nn.stagger import NeuralStagger as NeuralStagger
 from pinnkit.nn.wrapped import Factorized as Factorized
 from pinnkit.nn.wrapped import Fourier as Fourier

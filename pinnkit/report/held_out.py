@@ -1,4 +1,4 @@
-"""An operator against solutions that it has not seen."""
+"""An operator or emulator against solutions that it has not seen."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from pinnkit.data import Dataset
 from pinnkit.data.file import is_dataset
 from pinnkit.derivatives import Axis, FourierAxis
 from pinnkit.errors import OptionError
-from pinnkit.methods.neural_operator.field import OperatorField
 from pinnkit.methods.neural_operator.maps import frame_axis
 from pinnkit.reference import read_pairs
 from pinnkit.report.over_time import THRESHOLD, first_passage, plot_over_time
+from pinnkit.solution import Learned
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -125,7 +125,7 @@ def samples_in(
     """
     if isinstance(other, Dataset):
         return other, "a dataset"
-    if not isinstance(other, str | Path) or not isinstance(solution.evaluator, OperatorField):
+    if not isinstance(other, str | Path) or not isinstance(solution.evaluator, Learned):
         return None
     path, name = Path(other), solution.evaluator.name
     if name not in rename.values() and not is_dataset(path):
@@ -147,7 +147,7 @@ def compare_held_out(solution: Solution, data: Dataset, reference: str = "a data
     Raises OptionError for a solution that is no operator, or data of another problem.
     """
     field = solution.evaluator
-    if not isinstance(field, OperatorField):
+    if not isinstance(field, Learned):
         raise OptionError(
             f"'{reference}' holds samples of a family, but this solution by {solution.method} is "
             "one function. Solve the family with Operator(...), or compare with one solution."

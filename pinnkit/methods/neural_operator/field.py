@@ -94,20 +94,15 @@ class OperatorField(Evaluator):
     def __call__(self, points: jax.Array) -> jax.Array:
         if not self.map.pointwise:
             values = interpolate(self.grid, self.on_grid(self.function), points)
-            return jnp.where(self._between(points)[:, None], jnp.nan, values)
+            frame = frame_axis(self.grid, self.sensors)
+            if frame is None:
+                return values
+            unknown = between(self.grid[frame], points[:, frame])
+            return jnp.where(unknown[:, None], jnp.nan, values)
         raw = self.map.at(self._normalised(self.function), points).astype(points.dtype)  # type: ignore[union-attr]
         factor = vanishing(self.grid, self.ends, points)
         scale = interpolate(self.grid, jnp.broadcast_to(self.scale, self.mean.shape), points)
         return interpolate(self.grid, self.mean, points) + factor[:, None] * raw * scale
-
-    def _between(self, points: jax.Array) -> jax.Array:
-        """Whether points (N,) lie between instants too few for interpolation."""
-        frame = frame_axis(self.grid, self.sensors)
-        if frame is None or self.grid[frame].n >= FEWEST_FRAMES:
-            return jnp.zeros(len(points), bool)
-        axis = self.grid[frame]
-        place = (points[:, frame] - axis.lo) / axis.length * (axis.n - 1)
-        return jnp.abs(place - jnp.round(place)) > 1e-6
 
     def with_inputs(self, inputs: Mapping[str, Any]) -> OperatorField:
         """The evaluator for another input function, by name.
@@ -119,22 +114,7 @@ class OperatorField(Evaluator):
 
         Raises OptionError for another name, a wrong number of axes or values that are not finite.
         """
-        if set(inputs) != {self.name}:
-            raise OptionError(
-                f"This operator takes the input function {self.name!r}, "
-                f"not {', '.join(inputs)}. Give {self.name}=..."
-            )
-        given = inputs[self.name]
-        if callable(given):
-            mesh = np.meshgrid(*(axis.nodes for axis in self.sensors), indexing="ij")
-            given = np.asarray(given(*mesh)) + np.zeros(mesh[0].shape)
-        values = np.asarray(given, dtype=float)
-        if values.ndim != len(self.sensors) or not np.isfinite(values).all():
-            axes = ", ".join(axis.name for axis in self.sensors)
-            raise OptionError(
-                f"Input function '{self.name}' of shape {values.shape} must hold finite values on "
-                f"a grid over {axes}. Give an array with one axis for each."
-            )
+        values = given_function(inputs, self.name, self.sensors)
         field = self.regridded(values.shape) if self.map.transfers else self
         for i, axis in enumerate(field.sensors):
             if values.shape[i] != axis.n:
@@ -195,6 +175,39 @@ class OperatorField(Evaluator):
         for i, axis in enumerate(sensors):
             function = resampled(function, i, axis)
         return dataclasses.replace(self, mean=mean, function=function, grid=grid, sensors=sensors)
+
+
+def between(instants: Axis, times: jax.Array) -> jax.Array:
+    """Whether times (N,) lie before all instants, or between instants too few to interpolate."""
+    place = (times - instants.lo) / instants.length * (instants.n - 1)
+    early = place < -1e-6
+    if instants.n >= FEWEST_FRAMES:
+        return early
+    return early | (jnp.abs(place - jnp.round(place)) > 1e-6)
+
+
+def given_function(inputs: Mapping[str, Any], name: str, sensors: Grid) -> np.ndarray:
+    """Values on a uniform grid over the sensors' axes, of any size; those of a callable on theirs.
+
+    Raises OptionError for another name, a wrong number of axes or values that are not finite.
+    """
+    if set(inputs) != {name}:
+        raise OptionError(
+            f"This operator takes the input function {name!r}, "
+            f"not {', '.join(inputs)}. Give {name}=..."
+        )
+    given = inputs[name]
+    if callable(given):
+        mesh = np.meshgrid(*(axis.nodes for axis in sensors), indexing="ij")
+        given = np.asarray(given(*mesh)) + np.zeros(mesh[0].shape)
+    values = np.asarray(given, dtype=float)
+    if values.ndim != len(sensors) or not np.isfinite(values).all():
+        axes = ", ".join(axis.name for axis in sensors)
+        raise OptionError(
+            f"Input function '{name}' of shape {values.shape} must hold finite values on "
+            f"a grid over {axes}. Give an array with one axis for each."
+        )
+    return values
 
 
 @eqx.filter_jit

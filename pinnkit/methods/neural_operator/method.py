@@ -99,7 +99,7 @@ class Operator(Method):
             if self.data is None:
                 self.family(system)
             else:
-                _check_data(system, self.data)
+                check_data(system, self.data)
         except (MethodError, OptionError) as error:
             return str(error).rstrip(".")
         return None
@@ -233,7 +233,7 @@ class Operator(Method):
             key=key,
             seconds=None if run.seconds is None else max(run.remaining, 1e-3),
             report=lambda stage, step, of, losses, _: run.report(
-                Progress(stage, step, of, _readable(losses), run.elapsed)
+                Progress(stage, step, of, readable(losses), run.elapsed)
             ),
             interrupted=run.interrupted,
             checkpoint=run.checkpoint,
@@ -269,7 +269,7 @@ class Operator(Method):
                 f"{result.status}; mean relative L2 error {errors.max():.1e} on test functions",
                 interrupted=result.status.startswith("interrupted"),
             ),
-            history=_readable(result.history),
+            history=readable(result.history),
             stats=stats,
             error_estimate=dict(zip(system.fields, errors.tolist(), strict=True)),
         )
@@ -286,7 +286,7 @@ def boundaries(data: Dataset, facts: Statistics) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _check_data(system: System, data: Dataset) -> None:
+def check_data(system: System, data: Dataset) -> None:
     """OptionError unless the data are of this problem's functions, fields and axes."""
     reason = refusal(system)
     if reason is not None:
@@ -301,7 +301,7 @@ def _check_data(system: System, data: Dataset) -> None:
         )
 
 
-def _readable(losses: Mapping[str, Any]) -> dict[str, Any]:
+def readable(losses: Mapping[str, Any]) -> dict[str, Any]:
     """Root mean squares of the named parts; the loss itself is a mean of norms already."""
     plain = ("step", "wall_s", "stage", "loss", "validation")
     return {k: v if k in plain else v**0.5 for k, v in losses.items()}
