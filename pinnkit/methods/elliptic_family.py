@@ -17,7 +17,7 @@ from pinnkit.compile.terms import TermSymbol
 from pinnkit.derivatives import UniformAxis
 from pinnkit.errors import MethodError
 from pinnkit.methods.compact import solve_compact
-from pinnkit.methods.faces import FaceRow, face_rows
+from pinnkit.methods.faces import FaceRow
 from pinnkit.methods.families import (
     Ensemble,
     Family,
@@ -27,6 +27,7 @@ from pinnkit.methods.families import (
     input_term,
     law_of,
     require_finite,
+    rows_without_inputs,
 )
 from pinnkit.methods.finite_volume import Side, solve_divergence_form
 from pinnkit.spec.symbols import Coordinate
@@ -75,7 +76,7 @@ class EllipticFamily(Family):
         """Double `stride` until pilot members are accurate, if need be."""
         while self.stride < MOST_STRIDE and self.solve(range(PILOTS), 0).errors.max() > TOLERANCE:
             self.stride *= 2
-            self.__dict__.pop("_coarser", None)
+            del self._coarser
             self._lay_out(self.resolution * self.stride)
 
     def _axes(self, intervals: int) -> tuple[UniformAxis, ...]:
@@ -115,7 +116,8 @@ class EllipticFamily(Family):
 
     def _kind(self, axis: str) -> str:
         found = {tuple(r.coefficients) for r in self.rows if r.axis == axis}
-        return {((0,),): "dirichlet", ((1,),): "neumann"}.get(tuple(found), "free")
+        kinds = {"dirichlet": {(0,)}, "neumann": {(1,)}}
+        return next((kind for kind, orders in kinds.items() if found == orders), "free")
 
     def _source(self, nodes: Sequence[np.ndarray]) -> np.ndarray:
         """The declared source -r(0)."""
@@ -189,10 +191,7 @@ def _side_rows(system: System) -> tuple[FaceRow, ...]:
 
     Raises MethodError unless there is one, free of the input function, on each.
     """
-    for residual in system.conditions:
-        if residual.input_plan.terms:
-            raise MethodError(f"condition '{residual.name}' holds the input function")
-    rows = face_rows(system)
+    rows = rows_without_inputs(system)
     wanted = {(axis, end) for axis in system.axes for end in (0, 1)}
     if {(row.axis, row.end) for row in rows} != wanted or len(rows) != len(wanted):
         raise MethodError("it has not one condition on each side of its box")

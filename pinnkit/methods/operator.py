@@ -15,19 +15,13 @@ from pinnkit import precision
 from pinnkit.compile import System
 from pinnkit.errors import MethodError, OptionError
 from pinnkit.methods.base import Method, Progress, Run
-from pinnkit.methods.elliptic_family import EllipticFamily
-from pinnkit.methods.evolution import space_axes
-from pinnkit.methods.evolution_family import EvolutionFamily
-from pinnkit.methods.faces import not_a_box
 from pinnkit.methods.families import Ensemble, Family
+from pinnkit.methods.family_of import family_of
 from pinnkit.methods.surrogate import GridMap, OperatorField, PointMap
 from pinnkit.nn.deeponet import DeepONet
 from pinnkit.nn.mgno import MgNO
 from pinnkit.solution import Solution, Status
-from pinnkit.spec.condition import Kind
 from pinnkit.training import Adam, FitResult, Objective, fit
-
-DEFAULT_RESOLUTION = {1: 128, 2: 32, 3: 16}
 
 
 class Operator(Method):
@@ -41,13 +35,14 @@ class Operator(Method):
     (steady), and the solution belongs to the declared one; others are set by
     `solution.evaluator.with_inputs({name: ...})`, with the name of the field or "source".
 
-    Covered are semi-linear evolution that Fourier modes with ETDRK4 can step, for random initial
-    states, and scalar equations -div(a grad u) + r(u) = 0 with Dirichlet values on boxes.
+    Covered are semi-linear evolution on boxes and ordinary differential equations, for random
+    initial states, coefficients and forcing, and scalar equations -div(a grad u) + r(u) = 0 with
+    values or slopes given on the sides of a box.
 
     - `architecture`: `DeepONet(...)` or `MgNO(...)`.
     - `samples`: training solutions; a fifth as many are added for validation and test together.
-    - `resolution`: intervals of the grid along each space axis; None for 128, 32 or 16 in one,
-      two or three dimensions. `frames`: stored intervals in time.
+    - `resolution`: intervals of the grid along each space axis, an even number; None for 128, 32
+      or 16 in one, two or three dimensions. `frames`: stored intervals in time.
     - `steps`, `batch`, `learning_rate`: of Adam, the rate falling to a hundredth of its start.
     - `spread`: size of the perturbations of an ordinary problem, relative to what it declares.
 
@@ -93,14 +88,7 @@ class Operator(Method):
 
     def family(self, system: System) -> Family:
         """The family that is learned. Raises MethodError with the reason if there is none."""
-        reason = _refusal(system)
-        if reason is not None:
-            raise MethodError(reason)
-        resolution = self.resolution or DEFAULT_RESOLUTION[len(space_axes(system))]
-        with precision.scope("float64"):
-            if system.traits.steady:
-                return EllipticFamily(system, resolution, self.spread)
-            return EvolutionFamily(system, resolution, self.frames, self.spread)
+        return family_of(system, self.resolution, self.frames, self.spread)
 
     def run(self, system: System, run: Run) -> Solution:
         data_key, network_key, training_key = jax.random.split(run.key, 3)
@@ -222,18 +210,6 @@ def _readable(losses: Mapping[str, Any]) -> dict[str, Any]:
     """Root mean squares of the named parts; the loss itself is a mean of norms already."""
     plain = ("step", "wall_s", "stage", "loss", "validation")
     return {k: v if k in plain else v**0.5 for k, v in losses.items()}
-
-
-def _refusal(system: System) -> str | None:
-    if system.traits.eigen:
-        return "it has an unknown eigenvalue"
-    if any(r.kind in (Kind.OBSERVED, Kind.INTEGRAL) for r in system.residuals):
-        return "it has observed values or integral conditions"
-    if not space_axes(system):
-        return "it has no space axis, and input functions are functions of space"
-    if len(system.inputs) > 1:
-        return f"it has several input functions ({', '.join(system.inputs)}) instead of one"
-    return not_a_box(system)
 
 
 def _split(data: Ensemble, held: int) -> tuple[Ensemble, Ensemble, Ensemble]:
