@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinnkit.compile import System, compile_problem
+from pinnkit.compile import System
 from pinnkit.derivatives import Axis, FourierAxis, UniformAxis
 from pinnkit.errors import MethodError
-from pinnkit.methods import constrained, etdrk
+from pinnkit.methods import constrained
 from pinnkit.methods.evolution import initial_conditions, initial_values, space_axes, unsolvable
-from pinnkit.methods.faces import FaceRow, face_rows
 from pinnkit.methods.families import (
     Ensemble,
     Family,
@@ -27,28 +25,18 @@ from pinnkit.methods.families import (
     law_of,
     modes_of,
     require_finite,
+    rows_without_inputs,
+    starting_from_zero,
 )
+from pinnkit.methods.marching import Clock, Level, March
 from pinnkit.methods.modal import parities, unsuited
 from pinnkit.methods.schemes import FourierScheme, GridScheme, Scheme, Start, declared_start
-from pinnkit.spec.condition import Kind
 
 PILOTS, TOLERANCE, REPEATS = 4, 1e-4, 3
 MOST_STEPS, CONTRADICTION = 4096, 1e-4
 MOST_STRIDE = {"modes": (8, 2, 1), "grid": (4, 2, 1)}
 GRID_POINTS = (32, 16, 8)
-BATCH_VALUES, MOST_BATCH = 2**15, 64
 SPACE_ACCURACY, TIME_ACCURACY = 4, 6
-
-
-@dataclasses.dataclass(frozen=True)
-class Level:
-    """`stride`: multiple of the coarsest grid, `steps`: per frame; halves are coarser."""
-
-    stride: float
-    steps: int
-
-    def halved(self) -> Level:
-        return Level(self.stride / 2, self.steps // 2)
 
 
 class EvolutionFamily(Family):
@@ -81,7 +69,7 @@ class EvolutionFamily(Family):
             raise MethodError("its equations cannot be solved for the time derivatives")
         self.system, self.resolution = system, resolution
         self._stride, self._steps = stride, steps
-        self.rows = _rows(system)
+        self.rows = rows_without_inputs(system)
         self.space = space_axes(system)
         self.of_time = bool(system.inputs) and input_axes(system) == (system.time,)
         self.frames = resolution if self.of_time else frames
@@ -93,20 +81,24 @@ class EvolutionFamily(Family):
         self.modal = self._suits_modes()
         if self.system.inputs == () and not self.modal:
             raise MethodError(f"its batches of solutions need Fourier modes, but it has {self.why}")
+        modes = modes_of(self.inputs.law) if self.modal and self.varied is not None else 0
+        enough = (2 * modes + 1) / resolution
+        self.march = March(self.inputs, self._scheme, self.clock, self.modal, enough)
         self._require_compatible()
 
     def _lay_out(self, after: float | None) -> None:
         time = self.system.time or ""
-        self.lo, self.hi = self.system.domain.bounds[time]
-        self.begin = self.lo if after is None else float(after)
+        lo, hi = self.system.domain.bounds[time]
+        begin = lo if after is None else float(after)
         if after is not None and set(self.space) - set(self.system.traits.periodic):
             raise MethodError("its frames begin with the initial state, as it is not periodic")
-        if not self.lo <= self.begin < self.hi or (after is not None and self.of_time):
+        if not lo <= begin < hi or (after is not None and self.of_time):
             raise MethodError(f"its frames cannot begin after {time} = {after}")
-        times = UniformAxis(time, self.begin, self.hi, self.frames + 1, TIME_ACCURACY)
+        times = UniformAxis(time, begin, hi, self.frames + 1, TIME_ACCURACY)
         own = tuple(self._sensor(name) for name in self.space)
-        self.where = self.system.axes.index(time)
-        self.grid = (*own[: self.where], times, *own[self.where :])
+        where = self.system.axes.index(time)
+        self.clock = Clock(lo, begin, hi, self.frames, where, self.of_time)
+        self.grid = (*own[:where], times, *own[where:])
         self.sensors = (times,) if self.of_time else own
         self.walls = tuple(self._fixed(axis.name) for axis in self.grid)
 
@@ -163,7 +155,7 @@ class EvolutionFamily(Family):
             return True
         if system.evolution is None:
             raise MethodError(unsolvable(system))
-        self.why = unsuited(_beginning_plain(system), self.rows)
+        self.why = unsuited(starting_from_zero(system), self.rows)
         law = boundary_of(self.inputs.law)
         wrong = [k for k in self.boundary if law not in (k, "any")]
         if self.varied is None:
@@ -183,7 +175,7 @@ class EvolutionFamily(Family):
             return
         scheme = self._scheme(1)
         assert isinstance(scheme, GridScheme)
-        functions = self._functions(Level(1, 2), range(PILOTS), 0)
+        functions = self.inputs.draw(scheme.nodes, range(PILOTS), 0)
         wrong = float(jnp.max(jax.jit(jax.vmap(scheme.contradiction))(functions)))
         if wrong > CONTRADICTION:
             raise MethodError(
@@ -208,7 +200,7 @@ class EvolutionFamily(Family):
         def declared(nodes: Sequence[np.ndarray]) -> np.ndarray:
             mesh = np.meshgrid(*nodes, indexing="ij")
             z = {axis.name: jnp.asarray(x) for axis, x in zip(self.sensors, mesh, strict=True)}
-            return np.asarray(initial_values(self.system, *component, z))
+            return np.asarray(initial_values(self.system, component[0], component[1], z))
 
         return around(component[0], bounds, kinds.pop(), declared, spread, zero_mean)
 
@@ -236,7 +228,7 @@ class EvolutionFamily(Family):
 
     def _mean(self, nodes: Sequence[np.ndarray]) -> np.ndarray:
         if self.of_time:
-            return self.inputs.draw([np.array([self.lo])], range(PILOTS), 0).mean()
+            return self.inputs.draw([np.array([self.clock.lo])], range(PILOTS), 0).mean()
         return self.inputs.draw(nodes, range(PILOTS), 0).mean(axis=0)
 
     def solve(self, samples: range, seed: int) -> Ensemble:
@@ -252,17 +244,17 @@ class EvolutionFamily(Family):
         nodes = [axis.nodes for axis in self.sensors]
         declared = None if self.inputs.declared is None else self.inputs.declared(nodes)
         inputs = self.inputs.draw(nodes, samples, seed)
-        if self.begin > self.lo and self.varied is not None and self.varied[1] == 0:
+        if self.clock.begin > self.clock.lo and self.varied is not None and self.varied[1] == 0:
             field = self.system.fields.index(self.varied[0])
-            inputs = np.take(outputs[:, field], 0, axis=self.where + 1)
+            inputs = np.take(outputs[:, field], 0, axis=self.clock.where + 1)
         return Ensemble(inputs, outputs, errors, declared)
 
     def _solved(
         self, level: Level, samples: Sequence[int], seed: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Solutions and their errors, which are not finite where half the steps are too few."""
-        outputs, states = self._run(level, samples, seed)
-        rough, _ = self._run(level.halved(), samples, seed, (level, states))
+        outputs, states = self.march.run(level, samples, seed)
+        rough, _ = self.march.run(level.halved(), samples, seed, (level, states))
         return outputs, differences(outputs, rough)
 
     @functools.cached_property
@@ -274,7 +266,7 @@ class EvolutionFamily(Family):
         most = MOST_STRIDE["modes" if self.modal else "grid"][max(len(self.space) - 1, 0)]
         level = Level(self._stride or 1, self._steps or 2)
         while True:
-            fine = self._run(level, range(PILOTS), 0)
+            fine = self.march.run(level, range(PILOTS), 0)
             if self._steps is None and self._changed(fine, level, 1, 2):
                 level = Level(level.stride, 2 * level.steps)
                 if level.steps > MOST_STEPS:
@@ -293,146 +285,5 @@ class EvolutionFamily(Family):
         """Whether pilot solutions change, if points or steps are divided by these numbers."""
         outputs, states = fine
         fewer = Level(level.stride / points, level.steps // steps)
-        found, _ = self._run(fewer, range(PILOTS), 0, (level, states))
+        found, _ = self.march.run(fewer, range(PILOTS), 0, (level, states))
         return not differences(outputs, found).max() < TOLERANCE / 2
-
-    def _functions(self, level: Level, samples: Sequence[int], seed: int) -> np.ndarray:
-        """Input functions at the nodes of the scheme; those of time at half steps."""
-        nodes: Sequence[np.ndarray] = self._scheme(level.stride).nodes
-        if self.of_time:
-            nodes = [np.linspace(self.lo, self.hi, 2 * self.frames * level.steps + 1)]
-        return self.inputs.draw(nodes, samples, seed)
-
-    def _run(
-        self,
-        level: Level,
-        samples: Sequence[int],
-        seed: int,
-        begun: tuple[Level, np.ndarray] | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Solutions (S, c, *grid) and the states at the first frame.
-
-        Fourier modes of these are taken over from a finer level, where given.
-        """
-        scheme, functions = self._scheme(level.stride), self._functions(level, samples, seed)
-        h = (self.hi - self.begin) / (self.frames * level.steps)
-        if begun is not None and self.modal:
-            states = self._adopted(begun[1], begun[0].stride, level.stride)
-        else:
-            states = self._states(level, samples, seed, h)
-        march, weights, found = self._march(level.stride), scheme.coefficients(h), []
-        for index, count in _batches(states):
-            solved = march(functions[index], states[index], weights, h, level.steps)
-            found.append(np.asarray(solved)[:count])
-        return np.concatenate(found), states
-
-    def _states(self, level: Level, samples: Sequence[int], seed: int, h: float) -> np.ndarray:
-        """States at the first frame."""
-        finer = self._resolving(level)
-        scheme, functions = self._scheme(finer.stride), self._functions(finer, samples, seed)
-        begin = jax.jit(jax.vmap(lambda f: scheme.initial(self._at(f, jnp.asarray(self.lo), h))))
-        states = self._adopted(np.asarray(begin(functions)), finer.stride, level.stride)
-        scheme, functions = self._scheme(level.stride), self._functions(level, samples, seed)
-        if isinstance(scheme, FourierScheme):
-            scheme.modal.check(jnp.asarray(states[0]), self.lo)
-        if self.begin == self.lo:
-            return states
-        steps = int(np.ceil((self.begin - self.lo) / h - 1e-9))
-        h = (self.begin - self.lo) / steps
-        advance, weights, found = self._advance(level.stride), scheme.coefficients(h), []
-        for index, count in _batches(states):
-            later = advance(functions[index], states[index], weights, h, steps)
-            found.append(np.asarray(later)[:count])
-        return np.concatenate(found)
-
-    def _resolving(self, level: Level) -> Level:
-        """The level with enough points for the law's modes, which would alias into others."""
-        modes = modes_of(self.inputs.law) if self.modal and self.varied is not None else 0
-        while self.resolution * level.stride <= 2 * modes:
-            level = Level(2 * level.stride, level.steps)
-        return level
-
-    def _adopted(self, states: np.ndarray, fine: float, coarse: float) -> np.ndarray:
-        while fine > coarse:
-            states = np.asarray(self._halving(fine)(states))
-            fine /= 2
-        return states
-
-    @functools.cache  # noqa: B019
-    def _halving(self, fine: float):
-        one, two = self._scheme(fine), self._scheme(fine / 2)
-        assert isinstance(one, FourierScheme) and isinstance(two, FourierScheme)
-        return jax.jit(jax.vmap(lambda v: two.adopt(v, one)))
-
-    def _at(self, function: jax.Array, t: jax.Array, h) -> jax.Array:
-        """The input function at time t, which lies on a half step."""
-        if not self.of_time:
-            return function
-        return function[jnp.rint((t - self.lo) * 2 / h).astype(int)]
-
-    @functools.cache  # noqa: B019
-    def _advance(self, stride: float):
-        scheme = self._scheme(stride)
-
-        def one(function, v, weights, h, steps):
-            begin = jnp.asarray(self.lo)
-            own, rest = scheme.member(v, begin, lambda t: self._at(function, t, h), weights, h)
-            return etdrk.advance(own, rest, v, begin, h, steps)
-
-        return jax.jit(jax.vmap(one, in_axes=(0, 0, None, None, None)))
-
-    @functools.cache  # noqa: B019
-    def _march(self, stride: float):
-        """Compiled (functions, states, weights, h, steps) -> solutions (S, c, *grid)."""
-        scheme = self._scheme(stride)
-
-        def one(function, v, weights, h, steps):
-            def at(t):
-                return self._at(function, t, h)
-
-            def fields(v, t):
-                return scheme.fields(v, t, at(t))
-
-            own, rest = scheme.member(v, jnp.asarray(self.begin), at, weights, h)
-
-            def frame(v, k):
-                start = self.begin + k * steps * h
-                after = etdrk.advance(own, rest, v, start, h, steps)
-                return after, fields(after, start + steps * h)
-
-            _, later = jax.lax.scan(frame, v, jnp.arange(self.frames))
-            first = fields(v, jnp.asarray(self.begin))[None]
-            return jnp.moveaxis(jnp.concatenate([first, later]), 0, self.where + 1)
-
-        return jax.jit(jax.vmap(one, in_axes=(0, 0, None, None, None)))
-
-
-def _batches(states: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-    """Indices of batches of one size, so that one compilation serves all, and how many count."""
-    total = len(states)
-    size = int(np.clip(BATCH_VALUES // max(states[0].size, 1), 1, min(MOST_BATCH, total)))
-    for first in range(0, total, size):
-        index = np.arange(first, first + size)
-        yield np.minimum(index, total - 1), min(size, total - first)
-
-
-def _rows(system: System) -> tuple[FaceRow, ...]:
-    for residual in system.conditions:
-        if residual.kind is Kind.BOUNDARY and residual.input_plan.terms:
-            raise MethodError(
-                f"condition '{residual.name}' holds the input function, which may enter equations "
-                "and initial conditions"
-            )
-    return face_rows(system)
-
-
-def _beginning_plain(system: System) -> System:
-    """The system with zero in place of input functions in its initial conditions."""
-    if not system.inputs:
-        return system
-    zero = [(function, 0) for function in system.problem.inputs]
-    conditions = tuple(
-        dataclasses.replace(c, value=c.value.subs(zero)) if c.kind is Kind.INITIAL else c
-        for c in system.problem.conditions
-    )
-    return compile_problem(system.problem.replace(conditions=conditions))

@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from pinnkit.compile import System, Term
+from pinnkit.compile import System, Term, compile_problem
 from pinnkit.derivatives import Axis
 from pinnkit.errors import MethodError
 from pinnkit.methods.evolution import space_axes
+from pinnkit.methods.faces import FaceRow, face_rows
 from pinnkit.methods.random_functions import sample
+from pinnkit.spec.condition import Kind
 from pinnkit.spec.laws import Above, Exponential, GaussianField, Threshold, UniformConstant
 
 
@@ -167,3 +169,26 @@ def around(
     size = float(np.sqrt(np.mean(sample(law, nodes, bounds, range(64), 0) ** 2)))
     scale = float(np.sqrt(np.mean(declared(nodes) ** 2))) or 1.0
     return Inputs(name, law, tuple(bounds), declared, spread * scale / size)
+
+
+def rows_without_inputs(system: System) -> tuple[FaceRow, ...]:
+    """The conditions on the sides. Raises MethodError where one holds the input function."""
+    for residual in system.conditions:
+        if residual.kind is Kind.BOUNDARY and residual.input_plan.terms:
+            raise MethodError(
+                f"condition '{residual.name}' holds the input function, which may enter equations "
+                "and initial conditions"
+            )
+    return face_rows(system)
+
+
+def starting_from_zero(system: System) -> System:
+    """The system with zero in place of input functions in its initial conditions."""
+    if not system.inputs:
+        return system
+    zero = [(function, 0) for function in system.problem.inputs]
+    conditions = tuple(
+        dataclasses.replace(c, value=c.value.subs(zero)) if c.kind is Kind.INITIAL else c
+        for c in system.problem.conditions
+    )
+    return compile_problem(system.problem.replace(conditions=conditions))

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 from scipy.interpolate import CubicSpline
+from scipy.sparse import diags_array, eye_array, kron
+from scipy.sparse.linalg import spsolve
 from sympy import Eq
 
 import pinnkit as pk
 from pinnkit.compile import compile_problem
 from pinnkit.errors import MethodError
+from pinnkit.methods.elliptic_family import EllipticFamily
 from pinnkit.methods.evolution_family import EvolutionFamily
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -207,6 +210,34 @@ def test_stirred_flow_against_runge_kutta_in_modes():
     error = relative(data.outputs[0, made.system.fields.index("w"), -1], expected)
     assert error < 1e-4 and error < data.errors[0]
     assert data.outputs.shape == (1, 2, 3, 32, 32) and made.boundary == ("periodic",) * 2
+
+
+def test_waves_through_a_medium_against_five_point_differences():
+    """At a lower frequency, where second order and Richardson's extrapolation are an oracle."""
+    problem = pk.load(PROBLEMS / "helmholtz_family.py", omega=120)
+    made = EllipticFamily(compile_problem(problem), 40, 0.1)
+    data = made.solve(range(2), 6)
+
+    def by_differences(sample, n):
+        x = np.linspace(0, 1, n + 1)
+        speed = 20 + np.tanh(made.inputs.draw([x, x], [sample], 6)[0])
+        ones = np.full(n, 1.0 * n**2)
+        second = diags_array([-ones, np.full(n + 1, 2.0 * n**2), -ones], offsets=[-1, 0, 1]).tolil()
+        second[0, 1] = second[n, n - 1] = -2 * n**2
+        matrix = kron(second, eye_array(n + 1)) + kron(eye_array(n + 1), second)
+        matrix = matrix - diags_array((120 / speed.ravel()) ** 2)
+        part = np.where(np.abs(x - 0.5) < 0.15 - 1e-9, 1.0, 0.0)
+        part[np.isclose(np.abs(x - 0.5), 0.15)] = 0.5
+        right = np.zeros((n + 1, n + 1))
+        right[:, -1] = 2 * n * part
+        found = spsolve(matrix.tocsc(), right.ravel()).reshape(n + 1, n + 1)
+        return found[:: n // 40, :: n // 40]
+
+    for i in range(2):
+        coarse, fine = by_differences(i, 80), by_differences(i, 160)
+        error = relative(data.outputs[i, 0], (4 * fine - coarse) / 3)
+        assert error < 3e-3 and error < data.errors[i]
+    assert made.boundary == ("neumann",) * 2 and made.walls == (False,) * 2
 
 
 def test_samples_depend_on_seed_and_index_only():
