@@ -13,7 +13,7 @@ import numpy as np
 
 from pinnkit import precision
 from pinnkit.compile import System
-from pinnkit.data import Dataset
+from pinnkit.data import Dataset, marks
 from pinnkit.derivatives import FourierAxis
 from pinnkit.errors import MethodError, OptionError
 from pinnkit.methods.base import Method, Progress, Run
@@ -132,7 +132,8 @@ class Operator(Method):
         result = self._fit(objective, field.map, training_key, system, run)
         field = eqx.tree_at(lambda f: f.map, field, result.params)
         errors = np.asarray(jnp.mean(_errors(field, *in_memory(test, dtype)), axis=0))
-        return self._solution(system, run, field, result, errors, data_s)
+        solution = self._solution(system, run, field, result, errors, data_s)
+        return dataclasses.replace(solution, provenance={"training inputs": marks(train)})
 
     @property
     def _unseen(self) -> bool:
