@@ -186,6 +186,8 @@ class Solution:
         - `.vtu`, `.vtk`: space at one time only, `time=`, by default the last.
         - `.pvd`: all of time for ParaView, as 51 `.vtu` files beside it.
         - `.h5`, `.nc`, `.npz`, `.csv`: all of time, or the one `time=`.
+        - `.stablehlo`: of an operator, the function from inputs to fields as compiled code, which
+          needs JAX alone (`report.compiled`).
 
         `resolution=` gives points per axis, as one number or by name; without it a domain with a
         mesh of its own keeps that in `.vtu`.
