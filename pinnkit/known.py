@@ -28,6 +28,7 @@ from pinnkit.methods.lagrangian.field import LabelledField
 from pinnkit.methods.rungs import Experts
 from pinnkit.methods.surrogate import GridMap, OperatorField, PointMap
 from pinnkit.nn.deeponet import BranchNetwork, DeepONetNetwork, LearnedModes, TabulatedModes
+from pinnkit.nn.dymix import Differences, DyMixNetwork, MixLayer
 from pinnkit.nn.fno import FNONetwork, FourierLayer
 from pinnkit.nn.gated import Gates, ModifiedNetwork, PirateBlock, PirateNetwork
 from pinnkit.nn.kan import KANNetwork
@@ -35,16 +36,17 @@ from pinnkit.nn.mgno import (
     Level,
     MgNOLayer,
     MgNONetwork,
-    Prolongation,
     Smoothing,
-    Stencil,
     Transfer,
     VCycle,
 )
 from pinnkit.nn.mlp import MLPNetwork
-from pinnkit.nn.pointwise import Pointwise
+from pinnkit.nn.pointwise import ChannelMLP
 from pinnkit.nn.separable import SeparableNetwork
 from pinnkit.nn.spectral import SpectralConv
+from pinnkit.nn.stencil import Prolongation, Stencil
+from pinnkit.nn.transformer import Attention, Block, TransformerNetwork
+from pinnkit.nn.uno import UNONetwork
 from pinnkit.nn.wrapped import FactorizedNetwork, FourierNetwork
 from pinnkit.solution import Pointwise, Status
 from pinnkit.spec.condition import Condition, Data
@@ -99,7 +101,14 @@ OPERATORS = (
     FNONetwork,
     FourierLayer,
     SpectralConv,
-    Pointwise,
+    ChannelMLP,
+    UNONetwork,
+    DyMixNetwork,
+    MixLayer,
+    Differences,
+    TransformerNetwork,
+    Attention,
+    Block,
 )
 LAYERS = (eqx.nn.Linear, eqx.nn.Conv, eqx.nn.ConvTranspose)
 

@@ -143,7 +143,8 @@ class Operator(Method):
             mapping = PointMap(network, family.grid)
         else:
             frames = int(np.prod(mean.shape[1:])) // int(np.prod(shape))
-            network = self.architecture.build(1, outputs * frames, shape, key=key)
+            walls = ("dirichlet",) * len(shape)
+            network = self.architecture.build(1, outputs * frames, shape, walls, key=key)
             mapping = GridMap(network, family.grid, family.sensors)
         mapping = jax.tree.map(lambda a: a.astype(jnp.float32), mapping)
         inside = tuple(w and not mapping.fulfils_walls for w in family.walls)

@@ -51,7 +51,7 @@ class PointMap(eqx.Module):
     @property
     def fulfils_walls(self) -> bool:
         """Modes of training outputs vanish where all of these agree."""
-        return not self.pointwise
+        return not self.pointwise and self.network.bias is None
 
     def __call__(self, function: jax.Array) -> jax.Array:
         """(*sensors) -> (c, *grid)."""
