@@ -29,6 +29,7 @@ from pinnkit.methods.neural_operator.field import OperatorField
 from pinnkit.methods.neural_operator.maps import GridMap, PointMap
 from pinnkit.methods.rungs import Experts
 from pinnkit.nn.deeponet import BranchNetwork, DeepONetNetwork, LearnedModes, TabulatedModes
+from pinnkit.nn.dymix import Differences, DyMixNetwork, MixLayer
 from pinnkit.nn.fno import FNONetwork, FourierLayer
 from pinnkit.nn.gated import Gates, ModifiedNetwork, PirateBlock, PirateNetwork
 from pinnkit.nn.kan import KANNetwork
@@ -36,9 +37,7 @@ from pinnkit.nn.mgno import (
     Level,
     MgNOLayer,
     MgNONetwork,
-    Prolongation,
     Smoothing,
-    Stencil,
     Transfer,
     VCycle,
 )
@@ -46,6 +45,9 @@ from pinnkit.nn.mlp import MLPNetwork
 from pinnkit.nn.pointwise import ChannelMLP
 from pinnkit.nn.separable import SeparableNetwork
 from pinnkit.nn.spectral import SpectralConv
+from pinnkit.nn.stencil import Prolongation, Stencil
+from pinnkit.nn.transformer import Attention, Block, TransformerNetwork
+from pinnkit.nn.uno import UNONetwork
 from pinnkit.nn.wrapped import FactorizedNetwork, FourierNetwork
 from pinnkit.solution import Pointwise, Status
 from pinnkit.spec.condition import Condition, Data
@@ -100,6 +102,13 @@ OPERATORS = (
     FourierLayer,
     SpectralConv,
     ChannelMLP,
+    UNONetwork,
+    DyMixNetwork,
+    MixLayer,
+    Differences,
+    TransformerNetwork,
+    Attention,
+    Block,
 )
 LAYERS = (eqx.nn.Linear, eqx.nn.Conv, eqx.nn.ConvTranspose)
 

@@ -202,8 +202,9 @@ class Operator(Method):
             network = self.architecture.build(1, shape, nodes, snapshots, key=key)
             mapping = PointMap(network)
             # proper modes vanish where all training outputs agree
+            vanish = not mapping.pointwise and network.bias is None
             free = ((False, False),) * len(train.grid)
-            return mapping, facts.ends if mapping.pointwise else free
+            return mapping, free if vanish else facts.ends
         frame = frame_axis(train.grid, train.sensors)
         ends = list(facts.ends)
         known, frames = 0, 1
