@@ -63,6 +63,8 @@ class UNONetwork(eqx.Module):
     boundary: tuple[str, ...] = eqx.field(static=True)
     anchored: bool = eqx.field(static=True)
 
+    transfers = True
+
     def __call__(self, functions: Array) -> Array:
         """(in_channels, *grid) -> (out_channels, *grid)."""
         places = features(functions.shape[1:], self.boundary, self.anchored)

@@ -199,7 +199,9 @@ class Operator(Method):
             _, outputs = train.arrays()
             snapshots = np.moveaxis((outputs - facts.mean) / facts.scale, 1, -1)
             nodes = tuple(axis.nodes for axis in train.grid)
-            network = self.architecture.build(1, shape, nodes, snapshots, key=key)
+            wraps = tuple(isinstance(axis, FourierAxis) for axis in train.grid)
+            boundary = tuple("periodic" if w else "free" for w in wraps)
+            network = self.architecture.build(1, shape, nodes, snapshots, boundary, key=key)
             mapping = PointMap(network)
             # proper modes vanish where all training outputs agree
             vanish = not mapping.pointwise and network.bias is None
