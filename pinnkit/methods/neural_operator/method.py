@@ -14,7 +14,7 @@ import numpy as np
 from pinnkit import precision
 from pinnkit.compile import System
 from pinnkit.data import Dataset, marks
-from pinnkit.derivatives import FourierAxis
+from pinnkit.derivatives import FourierAxis, OpenAxis
 from pinnkit.errors import MethodError, OptionError
 from pinnkit.methods.base import Method, Progress, Run
 from pinnkit.methods.families import Family
@@ -27,6 +27,7 @@ from pinnkit.methods.neural_operator.objective import OperatorError, errors_of, 
 from pinnkit.methods.neural_operator.physics import Physics
 from pinnkit.methods.neural_operator.physics import declared as known_before
 from pinnkit.methods.neural_operator.statistics import Statistics, statistics
+from pinnkit.methods.neural_operator.symmetry import Images, symmetries
 from pinnkit.nn.deeponet import DeepONet
 from pinnkit.solution import Solution, Status
 from pinnkit.training import Adam, FitResult, OneCycle, Stage, fit
@@ -50,11 +51,14 @@ class Operator(Method):
     - `resolution`: intervals of the grid along each space axis; None for 128, 32 or 16 in one,
       two or three dimensions. `frames`: stored intervals in time; with fewer than 8 the solution
       has values at the stored instants only.
-    - `steps`, `batch`, `learning_rate`: of Adam, the rate rising in the first fifth to
-      `learning_rate` and falling to zero (`OneCycle`). `stages`: other optimisers instead.
+    - `steps`, `batch`, `learning_rate`, `weight_decay`: of Adam, the rate rising in the first
+      fifth to `learning_rate` and falling to zero (`OneCycle`). `stages`: other optimisers
+      instead.
     - `loss`: `RelativeL2()` or `RelativeH1()`.
     - `physics`: `Physics(weight, data, refine)` adds the residuals of the equations to the loss;
       with `data=0` no solutions are needed but those of the test set.
+    - `symmetric`: enlarge the training set by the mirror images, exchanges of axes and changes of
+      sign that turn the declaration into itself (`symmetry.py`).
     - `spread`: size of the perturbations of an ordinary problem, relative to what it declares.
 
     Data are computed in double precision and belong to the key. The error estimate is the mean
@@ -72,9 +76,11 @@ class Operator(Method):
     steps: int = eqx.field(default=3000, static=True)
     batch: int = eqx.field(default=32, static=True)
     learning_rate: float = eqx.field(default=1e-3, static=True)
+    weight_decay: float = eqx.field(default=0.0, static=True)
     stages: tuple[Stage, ...] | None = eqx.field(default=None, static=True)
     loss: Loss = eqx.field(default=RelativeL2(), static=True)
     physics: Physics | None = eqx.field(default=None, static=True)
+    symmetric: bool = eqx.field(default=True, static=True)
     spread: float = eqx.field(default=0.1, static=True)
 
     def __check_init__(self) -> None:
@@ -128,12 +134,19 @@ class Operator(Method):
             self.loss,
             jax.random.fold_in(training_key, 1),
             None if self.physics is None else (self.physics, system),
+            self._images(system, train, facts),
         )
         result = self._fit(objective, field.map, training_key, system, run)
         field = eqx.tree_at(lambda f: f.map, field, result.params)
         errors = np.asarray(jnp.mean(_errors(field, *in_memory(test, dtype)), axis=0))
         solution = self._solution(system, run, field, result, errors, data_s)
         return dataclasses.replace(solution, provenance={"training inputs": marks(train)})
+
+    def _images(self, system: System, train: Dataset, facts: Statistics) -> Images | None:
+        if not self.symmetric:
+            return None
+        found = symmetries(system, train.sensors, facts.signed)
+        return Images(found, train.sensors, train.grid) if found else None
 
     @property
     def _unseen(self) -> bool:
@@ -228,7 +241,7 @@ class Operator(Method):
         run: Run,
     ) -> FitResult:
         rate = OneCycle(self.learning_rate, self.steps)
-        stages = self.stages or (Adam(self.steps, rate, clip=1.0),)
+        stages = self.stages or (Adam(self.steps, rate, clip=1.0, weight_decay=self.weight_decay),)
         options = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         options["data"] = None if self.data is None else dict(self.data.provenance)
         return fit(
@@ -286,8 +299,12 @@ def boundaries(data: Dataset, facts: Statistics) -> tuple[str, ...]:
     found = []
     for axis in data.sensors:
         fixed = ends.get(axis.name, (False, False))
-        plain = "dirichlet" if all(fixed) else "free"
-        found.append("periodic" if isinstance(axis, FourierAxis) else plain)
+        if isinstance(axis, FourierAxis):
+            found.append("periodic")
+        elif isinstance(axis, OpenAxis):
+            found.append("open")
+        else:
+            found.append("dirichlet" if all(fixed) else "free")
     return tuple(found)
 
 
