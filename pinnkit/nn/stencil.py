@@ -27,7 +27,7 @@ GHOSTS = {
     "line": lambda x: 2 * x[0] - x[1],
     "parabola": lambda x: 3 * x[0] - 3 * x[1] + x[3],
 }
-"""The value one node beyond the end from those at the first, second, last and third node inwards."""
+"""The value one node beyond the end from those of the first, second, last and third inwards."""
 
 
 def ends_of(boundary: tuple[str, ...], whole: tuple[bool, ...]) -> Ends:
