@@ -1,8 +1,9 @@
 """Symmetries of the declaration: from one solution follow others, for nothing.
 
 A mirror image along an axis in space, the same with a change of all signs, the exchange of two
-such axes, and the change of all signs are symmetries if they turn the conditions into each other, which is decided on the expressions.
-Training sets are enlarged by them: a square Darcy problem has eight images of each solution.
+such axes, and the change of all signs are symmetries if they turn the conditions into each
+other, which is decided on the expressions. Training sets are enlarged by them: a
+Darcy problem on a square has eight images of each solution.
 """
 
 from __future__ import annotations
