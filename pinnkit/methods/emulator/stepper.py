@@ -110,17 +110,13 @@ class Interleaved(Propagator):
     """`span` sequences of every `span`-th state, each with its own network (NeuralStagger).
 
     `networks` are two: those, stacked, that take the first state to each of the next span - 1, and
-    those that take each sequence onward.
+    those that take each sequence onward. The window has one state of each, `memory` = `span`.
     """
 
     scales: Scales
     networks: tuple[Any, Any]
+    memory: int = eqx.field(static=True)
     span: int = eqx.field(static=True)
-
-    @property
-    def memory(self) -> int:  # type: ignore[override]
-        """All sequences have one state in the window."""
-        return self.span
 
     def begin(self, start: Array) -> Array:
         step = lambda network: _single(self.scales, network, start[None])[0][0]  # noqa: E731
