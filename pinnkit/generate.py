@@ -12,7 +12,8 @@ from pinnkit.data import Dataset
 from pinnkit.errors import MethodError, OptionError
 from pinnkit.interrupt import on_interrupt
 from pinnkit.methods.base import Progress
-from pinnkit.methods.generation import family_of, generate, generate_file
+from pinnkit.methods.family_of import family_of
+from pinnkit.methods.generation import generate, generate_file
 from pinnkit.solve import version
 from pinnkit.spec.problem import Problem
 
@@ -24,6 +25,7 @@ def dataset(
     out: str | Path | None = None,
     resolution: int | None = None,
     frames: int = 32,
+    after: float | None = None,
     spread: float = 0.1,
     key: int = 0,
     report: Callable[[Progress], None] | None = None,
@@ -31,7 +33,8 @@ def dataset(
     """Draw `n` input functions of a family and solve for each by a classical method.
 
     - `resolution`: intervals along each space axis; None for 128, 32 or 16 in one, two or three
-      dimensions. `frames`: stored intervals in time.
+      dimensions. `frames`: stored intervals in time;
+      `after`: when they begin, such as behind a transient, by default at the initial time.
     - `spread`: for a problem without input function, as in `Operator`.
     - `key`: sample i depends on the key and on i alone, so that smaller sets are parts of larger.
     - `out`: an HDF5 file; samples are written as they are made, in batches. After Ctrl-C the same
@@ -46,7 +49,7 @@ def dataset(
         raise OptionError(f"dataset(n={n}): give a positive number of samples.")
     system = compile_problem(problem)
     try:
-        family = family_of(system, resolution, frames, spread)
+        family = family_of(system, resolution, frames, spread, after)
     except MethodError as error:
         raise MethodError(
             f"'{problem.name}' is no family for which data can be generated: "

@@ -43,7 +43,7 @@ from pinnkit.nn.mgno import (
     VCycle,
 )
 from pinnkit.nn.mlp import MLPNetwork
-from pinnkit.nn.pointwise import Pointwise
+from pinnkit.nn.pointwise import ChannelMLP
 from pinnkit.nn.separable import SeparableNetwork
 from pinnkit.nn.spectral import SpectralConv
 from pinnkit.nn.wrapped import FactorizedNetwork, FourierNetwork
@@ -99,7 +99,7 @@ OPERATORS = (
     FNONetwork,
     FourierLayer,
     SpectralConv,
-    Pointwise,
+    ChannelMLP,
 )
 LAYERS = (eqx.nn.Linear, eqx.nn.Conv, eqx.nn.ConvTranspose)
 

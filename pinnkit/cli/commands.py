@@ -160,6 +160,9 @@ def dataset(
         typer.Option(help="Intervals per axis in space; by default 128, 32 or 16 by dimension."),
     ] = None,
     frames: Annotated[int, typer.Option(help="Stored intervals in time.")] = 32,
+    after: Annotated[
+        float | None, typer.Option(help="Time at which these begin; by default the initial one.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -175,7 +178,8 @@ def dataset(
     check_output(out, RUN_SUFFIXES)
     check_seed(seed)
     problem = _load(file, set_)
-    options: dict[str, Any] = {"resolution": resolution, "frames": frames, "key": seed, "out": out}
+    options: dict[str, Any] = {"resolution": resolution, "frames": frames, "after": after}
+    options |= {"key": seed, "out": out}
     started = time.monotonic()
     if as_json or quiet:
         found = generate(problem, samples, **options)

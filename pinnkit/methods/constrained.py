@@ -30,7 +30,7 @@ from pinnkit.methods.evolution import (
     space_axes,
     times_order,
 )
-from pinnkit.methods.modal import Modal, uncoupled
+from pinnkit.methods.modal import NOTHING, Known, Modal, uncoupled
 from pinnkit.spec.condition import Kind
 
 TOLERANCE = 1e-8
@@ -181,13 +181,13 @@ class ConstrainedModal(Modal):
     def rates(self) -> tuple[np.ndarray, bool]:
         return uncoupled(self.total)
 
-    def nonlinear(self, modes: Array, t: Array) -> Array:
+    def nonlinear(self, modes: Array, t: Array, known: Known = NOTHING) -> Array:
         if not self.elliptic:
-            return _times(self.project, self.rest(modes, self.components, t))
+            return _times(self.project, self.rest(modes, self.components, t, known))
         given = self._given(modes, t)
         static = _times(self.closed, modes) + given
         every = jnp.concatenate([modes, static])
-        rest = self.rest(every, (*self.components, *self.static), t)
+        rest = self.rest(every, (*self.components, *self.static), t, known)
         return rest + _times(self.push, given)
 
     def _given(self, modes: Array, t: Array) -> Array:
@@ -215,15 +215,15 @@ class ConstrainedModal(Modal):
             found = found.at[(self.bound.static.index(field), *zero)].set(cells * value)
         return found
 
-    def static_modes(self, modes: Array, t: Array) -> Array:
+    def static_modes(self, modes: Array, t: Array, known: Known = NOTHING) -> Array:
         """Modes of the static fields, (m, …modes)."""
         if self.elliptic:
             return _times(self.closed, modes) + self._given(modes, t)
-        rate = _times(self.own, modes) + self.rest(modes, self.components, t)
+        rate = _times(self.own, modes) + self.rest(modes, self.components, t, known)
         return self._mean_modes(t) - _times(self.inverse, _times(self.read, rate))
 
-    def field_modes(self, modes: Array, t: Array) -> Array:
-        found = dict(zip(self.bound.static, self.static_modes(modes, t), strict=True))
+    def field_modes(self, modes: Array, t: Array, known: Known = NOTHING) -> Array:
+        found = dict(zip(self.bound.static, self.static_modes(modes, t, known), strict=True))
         found |= {f: modes[i] for i, (f, j) in enumerate(self.components) if j == 0}
         return jnp.stack([found[field] for field in self.system.fields])
 

@@ -16,7 +16,8 @@ from pinnkit.compile.emit import Emitted
 from pinnkit.compile.terms import TermSymbol
 from pinnkit.derivatives import UniformAxis
 from pinnkit.errors import MethodError
-from pinnkit.methods.faces import faces
+from pinnkit.methods.compact import solve_compact
+from pinnkit.methods.faces import FaceRow
 from pinnkit.methods.families import (
     Ensemble,
     Family,
@@ -26,41 +27,97 @@ from pinnkit.methods.families import (
     input_term,
     law_of,
     require_finite,
+    rows_without_inputs,
 )
-from pinnkit.methods.finite_volume import solve_divergence_form
+from pinnkit.methods.finite_volume import Side, solve_divergence_form
 from pinnkit.spec.symbols import Coordinate
 
 NEWTON_STEPS, NEWTON_TOLERANCE = 50, 1e-10
-SPACE_ACCURACY = 4
+SPACE_ACCURACY, PARTS = 4, 8
+PILOTS, TOLERANCE, MOST_STRIDE = 2, 5e-2, 4
 
 
 class EllipticFamily(Family):
-    """-div(a grad u) + r(u) = 0 on a box, u given all around; a or r hold the input function."""
+    """-div(a grad u) + r(u) = 0 on a box; a or r hold the input function.
 
-    def __init__(self, system: System, resolution: int, spread: float) -> None:
+    u, its normal derivative or a sum of both is given on each side. Solved on a grid `stride`
+    times as fine as that of the sensors: by finite volumes, or by compact differences of fourth
+    order where a is constant, on one or two axes. The stride is 1, and for compact differences
+    chosen with the help of two pilot members, if not given.
+    """
+
+    def __init__(
+        self, system: System, resolution: int, spread: float, stride: int | None = None
+    ) -> None:
         if len(system.fields) != 1 or len(system.equations) != 1:
             raise MethodError("it is steady and has more than one unknown field")
         if resolution % 2:
             raise MethodError(f"its resolution {resolution} is odd, and halved for error estimates")
-        self.system, self.resolution = system, resolution
+        self.system, self.resolution, self.stride = system, resolution, stride or 1
         self.coefficient, self.rest = divergence_form(system)
-        self._lay_out(resolution)
-        self.walls = (True,) * len(self.grid)
-        self.boundary = ("dirichlet",) * len(self.grid)
+        self.rows = _side_rows(system)
+        varies = (Coordinate, TermSymbol)
+        constant = not any(isinstance(s, varies) for s in self.coefficient.expression.free_symbols)
+        mixed = any(len(row.coefficients) > 1 for row in self.rows)
+        self.compact = constant and not mixed and len(system.axes) <= 2
+        self.sensors = self.grid = self._axes(resolution)
+        self._lay_out(resolution * self.stride)
+        self.boundary = tuple(self._kind(axis) for axis in system.axes)
+        self.walls = tuple(kind == "dirichlet" for kind in self.boundary)
         bounds = tuple(system.domain.bounds[a] for a in system.axes)
         if system.inputs:
             self.inputs = Inputs(system.inputs[0], law_of(system), bounds)
         else:
             self.inputs = around("source", bounds, "neumann", self._source, spread)
+        if stride is None and self.compact:
+            self._refine()
 
-    def _lay_out(self, resolution: int) -> None:
-        self.sensors = self.grid = tuple(
-            UniformAxis(a, *self.system.domain.bounds[a], resolution + 1, SPACE_ACCURACY)
-            for a in self.system.axes
+    def _refine(self) -> None:
+        """Double `stride` until pilot members are accurate, if need be."""
+        while self.stride < MOST_STRIDE and self.solve(range(PILOTS), 0).errors.max() > TOLERANCE:
+            self.stride *= 2
+            del self._coarser
+            self._lay_out(self.resolution * self.stride)
+
+    def _axes(self, intervals: int) -> tuple[UniformAxis, ...]:
+        bounds = self.system.domain.bounds
+        return tuple(
+            UniformAxis(a, *bounds[a], intervals + 1, SPACE_ACCURACY) for a in self.system.axes
         )
-        self.mesh = np.meshgrid(*(axis.nodes for axis in self.grid), indexing="ij")
-        self.edge = self._boundary_values()
+
+    def _lay_out(self, intervals: int) -> None:
+        """The solver's grid and the conditions on it."""
+        self.nodes = [axis.nodes for axis in self._axes(intervals)]
+        self.mesh = np.meshgrid(*self.nodes, indexing="ij")
         self._z = {a: jnp.asarray(x) for a, x in zip(self.system.axes, self.mesh, strict=True)}
+        self.edge = np.zeros(self.mesh[0].shape)
+        self.sides = []
+        for row in self.rows:
+            if 1 in row.coefficients:
+                self.sides.append(self._side(row))
+                continue
+            where: list = [slice(None)] * self.edge.ndim
+            where[self.system.axes.index(row.axis)] = -row.end
+            given = row.data({a: x[tuple(where)] for a, x in self._z.items()})
+            self.edge[tuple(where)] = np.asarray(given) / row.coefficients[0]
+
+    def _side(self, row: FaceRow) -> Side:
+        """A condition with a slope, its data averaged over cells, in which they may jump."""
+        axis = self.system.axes.index(row.axis)
+        fine = [_midpoints(x) for i, x in enumerate(self.nodes) if i != axis]
+        place = np.array([self.nodes[axis][-row.end]])
+        mesh = np.meshgrid(*fine[:axis], place, *fine[axis:], indexing="ij")
+        z = {a: jnp.asarray(x) for a, x in zip(self.system.axes, mesh, strict=True)}
+        means = np.asarray(row.data(z)).squeeze(axis)
+        for i in range(means.ndim):
+            means = _cell_means(means, i)
+        outward = row.coefficients[1] * (1 if row.end else -1)
+        return Side(axis, row.end, means / outward, row.coefficients.get(0, 0.0) / outward)
+
+    def _kind(self, axis: str) -> str:
+        found = {tuple(r.coefficients) for r in self.rows if r.axis == axis}
+        kinds = {"dirichlet": {(0,)}, "neumann": {(1,)}}
+        return next((kind for kind, orders in kinds.items() if found == orders), "free")
 
     def _source(self, nodes: Sequence[np.ndarray]) -> np.ndarray:
         """The declared source -r(0)."""
@@ -70,47 +127,33 @@ class EllipticFamily(Family):
         found = self.rest(values, z, self.system.parameters)
         return -np.array(jnp.broadcast_to(found, mesh[0].shape))
 
-    def _boundary_values(self) -> np.ndarray:
-        values = np.full(self.mesh[0].shape, np.nan)
-        for residual in self.system.conditions:
-            if residual.target != _term(self.system) or residual.data is None:
-                raise MethodError(f"condition '{residual.name}' does not give u on the boundary")
-            if residual.input_plan.terms:
-                raise MethodError(f"condition '{residual.name}' holds the input function")
-            for _, axis, end in faces(self.system, residual):
-                where: list = [slice(None)] * values.ndim
-                where[self.system.axes.index(axis)] = -end
-                z = {
-                    a: jnp.asarray(x[tuple(where)])
-                    for a, x in zip(self.system.axes, self.mesh, strict=True)
-                }
-                values[tuple(where)] = np.asarray(residual.data(z, self.system.parameters))
-        inner = (slice(1, -1),) * values.ndim
-        values[inner] = 0.0
-        if np.isnan(values).any():
-            raise MethodError("u is not given on the whole boundary of the box")
-        return values
-
     def solve(self, samples: range, seed: int) -> Ensemble:
-        nodes = [axis.nodes for axis in self.grid]
-        inputs = self.inputs.draw(nodes, samples, seed)
-        outputs = np.stack([self._solve_one(a) for a in inputs])[:, None]
+        functions = self.inputs.draw(self.nodes, samples, seed)
+        outputs = np.stack([self._solve_one(a) for a in functions])[:, None]
         require_finite(outputs, samples, seed)
-        half = tuple(slice(None, None, 2) for _ in nodes)
-        coarse = np.stack([self._coarser._solve_one(a[half]) for a in inputs])[:, None]
-        declared = None if self.inputs.declared is None else self.inputs.declared(nodes)
-        return Ensemble(inputs, outputs, differences(outputs[:, :, *half], coarse), declared)
+        half = tuple(slice(None, None, 2) for _ in self.nodes)
+        coarse = np.stack([self._coarser._solve_one(a[half]) for a in functions])[:, None]
+        errors = differences(outputs[:, :, *half], coarse)
+        thin = tuple(slice(None, None, self.stride) for _ in self.nodes)
+        declared = None
+        if self.inputs.declared is not None:
+            declared = self.inputs.declared([axis.nodes for axis in self.sensors])
+        return Ensemble(functions[:, *thin], outputs[:, :, *thin], errors, declared)
 
     def _solve_one(self, function: np.ndarray) -> np.ndarray:
         """Newton iteration, of which a linear equation needs one step."""
-        spacing = [axis.nodes[1] - axis.nodes[0] for axis in self.grid]
+        spacing = [x[1] - x[0] for x in self.nodes]
         extra = 0.0
         if self.inputs.declared is not None:
-            extra = function - self.inputs.declared([axis.nodes for axis in self.grid])
+            extra = function - self.inputs.declared(self.nodes)
         u = self.edge
         for _ in range(NEWTON_STEPS):
             a, reaction, source = map(np.asarray, self._linearised(function, u, self._z))
-            new = solve_divergence_form(a, source + extra, self.edge, spacing, reaction)
+            given = (source + extra, self.edge, spacing, reaction, self.sides)
+            if self.compact:
+                new = solve_compact(float(a.flat[0]), *given)
+            else:
+                new = solve_divergence_form(a, *given)
             if self.system.traits.linear or _change(new, u) < NEWTON_TOLERANCE:
                 return new
             u = new
@@ -121,7 +164,7 @@ class EllipticFamily(Family):
     @functools.cached_property
     def _coarser(self) -> EllipticFamily:
         coarse = copy.copy(self)
-        coarse._lay_out(self.resolution // 2)
+        coarse._lay_out(self.resolution * self.stride // 2)
         return coarse
 
     @functools.cached_property
@@ -141,6 +184,35 @@ class EllipticFamily(Family):
             return a, s, s * u - r
 
         return jax.jit(at)
+
+
+def _side_rows(system: System) -> tuple[FaceRow, ...]:
+    """The condition on each side of the box.
+
+    Raises MethodError unless there is one, free of the input function, on each.
+    """
+    rows = rows_without_inputs(system)
+    wanted = {(axis, end) for axis in system.axes for end in (0, 1)}
+    if {(row.axis, row.end) for row in rows} != wanted or len(rows) != len(wanted):
+        raise MethodError("it has not one condition on each side of its box")
+    if any(set(row.coefficients) - {0, 1} for row in rows):
+        raise MethodError("its conditions hold derivatives of second or higher order")
+    return rows
+
+
+def _midpoints(nodes: np.ndarray) -> np.ndarray:
+    """Midpoints of `PARTS` parts of each interval, (intervals * PARTS,)."""
+    parts = (np.arange(PARTS) + 0.5) / PARTS
+    return (nodes[:-1, None] + np.diff(nodes)[:, None] * parts).ravel()
+
+
+def _cell_means(values: np.ndarray, axis: int) -> np.ndarray:
+    """Values at midpoints of parts -> means over the cells around the nodes."""
+    parts = np.moveaxis(values, axis, -1)
+    halves = parts.reshape(*parts.shape[:-1], -1, 2, PARTS // 2).mean(axis=-1)
+    inner = (halves[..., 1:, 0] + halves[..., :-1, 1]) / 2
+    means = np.concatenate([halves[..., :1, 0], inner, halves[..., -1:, 1]], axis=-1)
+    return np.moveaxis(means, -1, axis)
 
 
 def _change(new: np.ndarray, old: np.ndarray) -> float:

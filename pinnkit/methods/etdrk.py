@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,7 @@ import numpy as np
 import scipy
 from jax import Array
 
-CONTOUR_POINTS = 64
+CONTOUR_POINTS, TAYLOR = 64, 12
 
 
 class Coefficients(NamedTuple):
@@ -89,6 +91,49 @@ def _augmented(rates: np.ndarray, h: float) -> tuple[np.ndarray, ...]:
     half, one_half = phis(h / 2)[:2]
     stage, first = h * one_half / 2, h * (one - 3 * two + 4 * three)
     return full, half, stage, first, h * (two - 2 * three), h * (4 * three - two)
+
+
+def dense_coefficients(rates: Array, h: Array) -> Coefficients:
+    """Coefficients for one dense matrix `rates` (n, n), traced: for batches of matrices.
+
+    Scaling and doubling of phi_k(z) = sum_j z^j / (j + k)!:
+
+        phi_0(2z) = phi_0^2,                    phi_1(2z) = (phi_0 phi_1 + phi_1) / 2,
+        phi_2(2z) = (phi_1^2 + 2 phi_2) / 4,    phi_3(2z) = (phi_1 phi_2 + phi_2 + 2 phi_3) / 8
+
+    (Skaflestad and Wright, Appl. Numer. Math. 59, 2009, eq. 3.5).
+    """
+    one, z = jnp.eye(rates.shape[0], dtype=rates.dtype), h * rates
+    times = functools.partial(jnp.matmul, precision="highest")
+    size = jnp.abs(z).sum(axis=1).max()
+    doublings = jnp.maximum(jnp.ceil(jnp.log2(jnp.maximum(size, 1e-300))), 0).astype(int) + 1
+    z = z / 2.0**doublings
+    three = one / math.factorial(TAYLOR + 3)
+    for j in range(TAYLOR - 1, -1, -1):
+        three = times(z, three) + one / math.factorial(j + 3)
+    two = times(z, three) + one / 2
+    first = times(z, two) + one
+    phis = (times(z, first) + one, first, two, three)
+
+    def double(_: Any, phis: tuple[Array, ...]) -> tuple[Array, ...]:
+        zero, one, two, three = phis
+        return (
+            times(zero, zero),
+            (times(zero, one) + one) / 2,
+            (times(one, one) + 2 * two) / 4,
+            (times(one, two) + two + 2 * three) / 8,
+        )
+
+    half = jax.lax.fori_loop(0, doublings - 1, double, phis)
+    full, first, second, third = double(None, half)
+    return Coefficients(
+        full,
+        half[0],
+        h * half[1] / 2,
+        h * (first - 3 * second + 4 * third),
+        h * (second - 2 * third),
+        h * (4 * third - second),
+    )
 
 
 def step(

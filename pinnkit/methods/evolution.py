@@ -54,6 +54,19 @@ def initial_values(system: System, field: str, j: int, z: Mapping[str, Array]) -
     return residual.data(at, system.parameters)
 
 
+def initial_beside(
+    system: System, field: str, j: int, z: Mapping[str, Array], known: Mapping[str, Array]
+) -> Array:
+    """`initial_values` where they may hold input functions, whose values at `z` are `known`."""
+    residual = system.residuals[initial_conditions(system)[field, j]]
+    like = next(iter(z.values()))
+    start = system.domain.bounds[system.time or ""][0]
+    values = {term: jnp.zeros_like(like) for term in residual.plan.terms}
+    values |= {term: known[term.field] for term in residual.input_plan.terms}
+    at = {**z, system.time or "": jnp.full(jnp.shape(like), start)}
+    return jnp.broadcast_to(-residual.fn(values, at, system.parameters), jnp.shape(like))
+
+
 def unsolvable(system: System) -> str:
     """Why a system has no rates, in words."""
     static = [f for f, n in system.traits.time_order.items() if n == 0]

@@ -1,231 +1,289 @@
-"""Evolution families: random initial states, stepped in Fourier modes by ETDRK4 in batches."""
+"""Evolution families: random initial states, coefficients or forcing, stepped by ETDRK4."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import sympy as sp
 
-from pinnkit.compile import System, compile_problem
+from pinnkit.compile import System
 from pinnkit.derivatives import Axis, FourierAxis, UniformAxis
 from pinnkit.errors import MethodError
-from pinnkit.methods import etdrk
-from pinnkit.methods.evolution import initial_conditions, initial_values, space_axes
-from pinnkit.methods.faces import face_rows
+from pinnkit.methods import constrained
+from pinnkit.methods.evolution import initial_conditions, initial_values, space_axes, unsolvable
 from pinnkit.methods.families import (
     Ensemble,
     Family,
     Inputs,
     around,
+    boundary_of,
     differences,
-    input_term,
+    input_axes,
     law_of,
+    modes_of,
     require_finite,
+    rows_without_inputs,
+    starting_from_zero,
 )
-from pinnkit.methods.modal import Modal, parities, unsuited
+from pinnkit.methods.marching import Clock, Level, March
+from pinnkit.methods.modal import parities, unsuited
+from pinnkit.methods.schemes import FourierScheme, GridScheme, Scheme, Start, declared_start
 
-BATCH = 32
-PILOTS, TOLERANCE, MOST_STEPS = 4, 1e-4, 4096
+PILOTS, TOLERANCE, REPEATS = 4, 1e-4, 3
+MOST_STEPS, CONTRADICTION = 4096, 1e-4
+MOST_STRIDE = {"modes": (8, 2, 1), "grid": (4, 2, 1)}
+GRID_POINTS = (32, 16, 8)
 SPACE_ACCURACY, TIME_ACCURACY = 4, 6
 
 
 class EvolutionFamily(Family):
-    """u(0) random; semi-linear evolution on periodic axes or between symmetry planes."""
+    """Semi-linear evolution for a random initial state, coefficient or forcing.
 
-    def __init__(self, system: System, resolution: int, frames: int, spread: float) -> None:
-        if system.evolution is None:
+    Fourier modes on periodic axes or between symmetry planes, collocation between other walls and
+    for ordinary differential equations. `frames` intervals in time are stored, from `after` on;
+    inputs are then the states at `after`, if the initial state is random. An input function of
+    time (of an ordinary differential equation) and its solution share one grid of `resolution`
+    intervals.
+
+    `stride` (points of the solver for each interval of the sensors, or for each 32, 16 or 8 of a
+    collocation grid in one to three dimensions) and `steps` (in time, per frame) are chosen with
+    the help of four pilot members, if not given; members that need more steps then get them.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        resolution: int,
+        frames: int,
+        spread: float,
+        after: float | None = None,
+        stride: int | None = None,
+        steps: int | None = None,
+    ) -> None:
+        if resolution % 2 or (steps or 2) % 2:
+            raise MethodError("its resolution and its steps must be even, for error estimates")
+        if system.evolution is None and system.constrained is None:
             raise MethodError("its equations cannot be solved for the time derivatives")
-        self.system, self.frames = system, frames
-        self.plain = _without_inputs(system)
-        rows = face_rows(self.plain)
-        why = unsuited(self.plain, rows)
-        if why is not None:
-            raise MethodError(f"its batches of solutions need Fourier modes, but it has {why}")
-        self.parities = parities(self.plain, rows) or {}
+        self.system, self.resolution = system, resolution
+        self._stride, self._steps = stride, steps
+        self.rows = rows_without_inputs(system)
+        self.space = space_axes(system)
+        self.of_time = bool(system.inputs) and input_axes(system) == (system.time,)
+        self.frames = resolution if self.of_time else frames
         self.varied = self._varied()
-        names = space_axes(system)
-        points = dict.fromkeys(names, resolution * (4 if len(names) == 1 else 2))
-        self.modal = Modal(self.plain, self.parities, points)
-        self.sensors = tuple(self._sensor(name, resolution) for name in names)
-        lo, hi = system.domain.bounds[system.time or ""]
-        times = UniformAxis(system.time or "", lo, hi, frames + 1, TIME_ACCURACY)
-        where = system.axes.index(system.time or "")
-        self.grid = (*self.sensors[:where], times, *self.sensors[where:])
-        odd = {a for a in names if all(self.parities.get((f, a)) == -1 for f in system.fields)}
-        self.walls = tuple(axis.name in odd for axis in self.grid)
-        self.boundary = tuple(self._kind(axis.name) for axis in self.sensors)
+        self.parities = parities(system, self.rows) or {}
+        self.boundary = tuple(self._kind(name) for name in self.space) or ("free",)
+        self._lay_out(after)
         self.inputs = self._inputs(spread)
+        self.modal = self._suits_modes()
+        if self.system.inputs == () and not self.modal:
+            raise MethodError(f"its batches of solutions need Fourier modes, but it has {self.why}")
+        modes = modes_of(self.inputs.law) if self.modal and self.varied is not None else 0
+        enough = (2 * modes + 1) / resolution
+        self.march = March(self.inputs, self._scheme, self.clock, self.modal, enough)
+        self._require_compatible()
 
-    def _sensor(self, name: str, resolution: int) -> Axis:
+    def _lay_out(self, after: float | None) -> None:
+        time = self.system.time or ""
+        lo, hi = self.system.domain.bounds[time]
+        begin = lo if after is None else float(after)
+        if after is not None and set(self.space) - set(self.system.traits.periodic):
+            raise MethodError("its frames begin with the initial state, as it is not periodic")
+        if not lo <= begin < hi or (after is not None and self.of_time):
+            raise MethodError(f"its frames cannot begin after {time} = {after}")
+        times = UniformAxis(time, begin, hi, self.frames + 1, TIME_ACCURACY)
+        own = tuple(self._sensor(name) for name in self.space)
+        where = self.system.axes.index(time)
+        self.clock = Clock(lo, begin, hi, self.frames, where, self.of_time)
+        self.grid = (*own[:where], times, *own[where:])
+        self.sensors = (times,) if self.of_time else own
+        self.walls = tuple(self._fixed(axis.name) for axis in self.grid)
+
+    def _sensor(self, name: str) -> Axis:
         lo, hi = self.system.domain.bounds[name]
         if name in self.system.traits.periodic:
-            return FourierAxis(name, lo, hi, resolution)
-        return UniformAxis(name, lo, hi, resolution + 1, SPACE_ACCURACY)
+            return FourierAxis(name, lo, hi, self.resolution)
+        return UniformAxis(name, lo, hi, self.resolution + 1, SPACE_ACCURACY)
 
-    def _varied(self) -> tuple[str, int]:
-        """Component of the state whose initial value the input function enters."""
-        if not self.system.inputs:
-            return self.system.fields[0], 0
-        name = self.system.inputs[0]
-        given = initial_conditions(self.system)
-        users = [i for i, r in enumerate(self.system.residuals) if name in r.input_plan.fields]
-        found = [c for c, i in given.items() if [i] == users]
-        if not found:
-            raise MethodError(
-                f"its input function {name} occurs elsewhere than in one initial condition"
-            )
-        return found[0]
+    def _orders(self, axis: str, field: str) -> set[tuple[int, ...]]:
+        mine = [r for r in self.rows if r.field == field and r.axis == axis]
+        ends = {r.end for r in mine}
+        return {tuple(r.coefficients) for r in mine} if ends == {0, 1} else {()}
+
+    def _fixed(self, axis: str) -> bool:
+        return all((0,) in self._orders(axis, f) for f in self.system.fields)
 
     def _kind(self, axis: str) -> str:
-        sign = self.parities.get((self.varied[0], axis), 0)
-        return {0: "periodic", 1: "neumann", -1: "dirichlet"}[sign]
+        """What the conditions say of the solution at the ends of an axis."""
+        if axis in self.system.traits.periodic:
+            return "periodic"
+        found = [self._orders(axis, field) for field in self.system.fields]
+        for kind, order in (("dirichlet", (0,)), ("neumann", (1,))):
+            if all(orders == {order} for orders in found):
+                return kind
+        return "free"
 
-    def _common_boundary(self) -> str:
-        kinds = set(self.boundary)
-        if len(kinds) > 1:
-            raise MethodError(f"its axes have different boundary conditions ({', '.join(kinds)})")
-        return kinds.pop()
+    def _varied(self) -> tuple[str, int] | None:
+        """Component of the state whose initial value the input function enters, if it does."""
+        system = self.system
+        if not system.inputs:
+            return system.rates[0].field, 0
+        name, residuals = system.inputs[0], system.residuals
+        users = [i for i, r in enumerate(residuals) if name in r.input_plan.fields]
+        held = [t for r in residuals for t in r.input_plan.terms if t.along(system.time or "")]
+        if held:
+            raise MethodError(f"it holds {held[0]}, a time derivative of its input function")
+        given = initial_conditions(system)
+        return next((c for c, i in given.items() if i in users), None)
+
+    def _suits_modes(self) -> bool:
+        """Whether Fourier modes fit; if not, `why` is the reason.
+
+        Raises MethodError where nothing fits.
+        """
+        system = self.system
+        self.why = None
+        if system.constrained is not None:
+            self.why = constrained.refusal(system, system.constrained)
+            if self.why is None and not constrained.is_elliptic(system.constrained):
+                self.why = "multipliers, which not every initial state admits"
+            if self.why is not None:
+                raise MethodError(self.why)
+            return True
+        if system.evolution is None:
+            raise MethodError(unsolvable(system))
+        self.why = unsuited(starting_from_zero(system), self.rows)
+        law = boundary_of(self.inputs.law)
+        wrong = [k for k in self.boundary if law not in (k, "any")]
+        if self.varied is None:
+            wrong = [k for k in wrong if k == "periodic"]
+        if wrong and "periodic" in wrong:
+            raise MethodError(
+                f"the law of {self.inputs.name} has boundary '{law}', but the conditions "
+                "ask for 'periodic'"
+            )
+        if wrong and self.why is None:
+            self.why = f"a law with boundary '{law}' where the conditions ask for '{wrong[0]}'"
+        return self.why is None
+
+    def _require_compatible(self) -> None:
+        """Raises MethodError for initial states that contradict the conditions at the walls."""
+        if self.modal or self.varied is None:
+            return
+        scheme = self._scheme(1)
+        assert isinstance(scheme, GridScheme)
+        functions = self.inputs.draw(scheme.nodes, range(PILOTS), 0)
+        wrong = float(jnp.max(jax.jit(jax.vmap(scheme.contradiction))(functions)))
+        if wrong > CONTRADICTION:
+            raise MethodError(
+                f"its random initial states contradict the conditions at the walls (by {wrong:.1e} "
+                "of their size); choose a law with the boundary of the conditions, or multiply "
+                "the input function with one that vanishes there"
+            )
 
     def _inputs(self, spread: float) -> Inputs:
-        boundary = self._common_boundary()
-        bounds = tuple((axis.lo, axis.hi) for axis in self.sensors)
         if self.system.inputs:
-            law = law_of(self.system)
-            own = getattr(law, "boundary", boundary)
-            if own != boundary:
-                raise MethodError(
-                    f"the law of {self.system.inputs[0]} has boundary '{own}', but the conditions "
-                    f"of {self.varied[0]} ask for '{boundary}'"
-                )
-            return Inputs(self.system.inputs[0], law, bounds)
+            bounds = tuple((axis.lo, axis.hi) for axis in self.sensors)
+            return Inputs(self.system.inputs[0], law_of(self.system), bounds)
+        bounds = tuple((axis.lo, axis.hi) for axis in self.sensors)
+        kinds = set(self.boundary)
+        if len(kinds) > 1 or "free" in kinds:
+            raise MethodError(
+                f"its axes have no common boundary conditions ({', '.join(sorted(kinds))})"
+            )
+        zero_mean = self.system.constrained is not None
+        component = self.varied or (self.system.fields[0], 0)
 
         def declared(nodes: Sequence[np.ndarray]) -> np.ndarray:
             mesh = np.meshgrid(*nodes, indexing="ij")
             z = {axis.name: jnp.asarray(x) for axis, x in zip(self.sensors, mesh, strict=True)}
-            return np.asarray(initial_values(self.system, *self.varied, z))
+            return np.asarray(initial_values(self.system, component[0], component[1], z))
 
-        return around(self.varied[0], bounds, boundary, declared, spread)
+        return around(component[0], bounds, kinds.pop(), declared, spread, zero_mean)
 
-    def solve(self, samples: range, seed: int) -> Ensemble:
-        states = self._draw(self.modal, samples, seed)
-        outputs = _batched(self._march(self.modal, self.steps), states)
-        require_finite(outputs, samples, seed)
-        rough = self._draw(self._halved, samples, seed)
-        errors = differences(outputs, _batched(self._march(self._halved, self.steps // 2), rough))
-        nodes = [axis.nodes for axis in self.sensors]
-        declared = None if self.inputs.declared is None else self.inputs.declared(nodes)
-        return Ensemble(states[(slice(None), *self._thin(self.modal))], outputs, errors, declared)
+    def _start(self) -> Start:
+        if self.system.inputs:
+            return declared_start(self.system)
 
-    def _draw(self, modal: Modal, samples: range, seed: int) -> np.ndarray:
-        """Input functions on the grid of a solver."""
-        folded = []
-        for i, axis in enumerate(modal.grid):
-            index = [0] * len(modal.grid)
-            index[i] = slice(None)  # type: ignore[call-overload]
-            folded.append(np.asarray(modal.z[axis.name][tuple(index)]))
-        return self.inputs.draw(folded, samples, seed)
+        def start(z, component, function):
+            return (
+                function if component == self.varied else initial_values(self.system, *component, z)
+            )
 
-    @functools.cached_property
-    def _halved(self) -> Modal:
-        points = {axis.name: self.modal.points[axis.name] // 2 for axis in self.sensors}
-        return Modal(self.plain, self.parities, points)
-
-    def _thin(self, modal: Modal) -> tuple[slice, ...]:
-        """Sensors among the nodes of a solver, which go on beyond the walls."""
-        found = []
-        for axis in self.sensors:
-            intervals = axis.n - (axis.name in modal.walled)
-            stride = modal.points[axis.name] // intervals
-            found.append(slice(0, stride * (axis.n - 1) + 1, stride))
-        return tuple(found)
-
-    @functools.cached_property
-    def steps(self) -> int:
-        """Even number of steps per frame at which half of them change pilot solutions little."""
-        states, last = self._draw(self.modal, range(PILOTS), 0), None
-        steps = 2
-        while steps <= MOST_STEPS:
-            new = _batched(self._march(self.modal, steps), states)
-            if last is not None and differences(new, last).max() < TOLERANCE:
-                return steps
-            steps, last = 2 * steps, new
-        raise MethodError(
-            f"Its solutions need more than {MOST_STEPS} steps per frame. Ask for more frames."
-        )
+        return start
 
     @functools.cache  # noqa: B019  (the object lives as long as one data set)
-    def _march(self, modal: Modal, steps: int):
-        """Compiled states (S, *modal grid) -> solutions (S, c, *grid)."""
-        lo, hi = self.system.domain.bounds[self.system.time or ""]
-        where = self.system.axes.index(self.system.time or "")
-        h = (hi - lo) / (self.frames * steps)
-        rates, coupled = modal.rates()
-        make = etdrk.matrix_coefficients if coupled else etdrk.scalar_coefficients
-        weights, thin = make(rates, h), self._thin(modal)
-        keep = np.array([i for i, (_, j) in enumerate(modal.components) if j == 0])
-        starts = lo + h * steps * jnp.arange(self.frames)
+    def _scheme(self, stride: float) -> Scheme:
+        own = tuple(axis for axis in self.grid if axis.name != self.system.time)
+        if self.modal:
+            points = {a.name: int(self.resolution * stride) for a in own}
+            return FourierScheme(self.system, self.parities, points, own, self._start())
+        base = GRID_POINTS[max(len(own) - 1, 0)]
+        count = int(base * stride) + 1
+        points = {a.name: count - isinstance(a, FourierAxis) for a in own}
+        return GridScheme(self.system, self.rows, points, own, self._start(), self._mean)
 
-        def fields(modes: jax.Array) -> jax.Array:
-            return modal.values(modes[keep])[(slice(None), *thin)]
+    def _mean(self, nodes: Sequence[np.ndarray]) -> np.ndarray:
+        if self.of_time:
+            return self.inputs.draw([np.array([self.clock.lo])], range(PILOTS), 0).mean()
+        return self.inputs.draw(nodes, range(PILOTS), 0).mean(axis=0)
 
-        def one(state: jax.Array) -> jax.Array:
-            def frame(modes, start):
-                after = etdrk.advance(weights, modal.nonlinear, modes, start, h, steps)  # type: ignore[arg-type]
-                return after, fields(after)
+    def solve(self, samples: range, seed: int) -> Ensemble:
+        outputs, errors = self._solved(self.level, samples, seed)
+        level = self.level
+        for _ in range(REPEATS if self._steps is None else 0):
+            bad = np.flatnonzero(~np.isfinite(errors))
+            if not len(bad):
+                break
+            level = Level(level.stride, 4 * level.steps)
+            outputs[bad], errors[bad] = self._solved(level, [samples[i] for i in bad], seed)
+        require_finite(outputs, samples, seed)
+        nodes = [axis.nodes for axis in self.sensors]
+        declared = None if self.inputs.declared is None else self.inputs.declared(nodes)
+        inputs = self.inputs.draw(nodes, samples, seed)
+        if self.clock.begin > self.clock.lo and self.varied is not None and self.varied[1] == 0:
+            field = self.system.fields.index(self.varied[0])
+            inputs = np.take(outputs[:, field], 0, axis=self.clock.where + 1)
+        return Ensemble(inputs, outputs, errors, declared)
 
-            begin = self._initial(modal, state)
-            _, later = jax.lax.scan(frame, begin, starts)
-            return jnp.moveaxis(jnp.concatenate([fields(begin)[None], later]), 0, where + 1)
+    def _solved(
+        self, level: Level, samples: Sequence[int], seed: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Solutions and their errors, which are not finite where half the steps are too few."""
+        outputs, states = self.march.run(level, samples, seed)
+        rough, _ = self.march.run(level.halved(), samples, seed, (level, states))
+        return outputs, differences(outputs, rough)
 
-        return jax.jit(jax.vmap(one))
+    @functools.cached_property
+    def level(self) -> Level:
+        """Points and steps at which half of either changes pilot members little.
 
-    def _initial(self, modal: Modal, state: jax.Array) -> jax.Array:
-        """Modes of the initial state, the varied component from the input function."""
-        start = self.system.domain.bounds[self.system.time or ""][0]
-        z = {**modal.z, self.system.time or "": jnp.full(state.shape, start)}
-        rows = []
-        for field, j in modal.components:
-            values = initial_values(self.plain, field, j, z)
-            if (field, j) == self.varied:
-                values = self._varied_state(state, z)
-            for axis in modal.walled:
-                if self.parities[field, axis] < 0:
-                    values = values * modal.side[axis]
-            rows.append(jnp.broadcast_to(values, state.shape))
-        return modal.transform(jnp.stack(rows))
+        Raises MethodError where no number of steps does.
+        """
+        most = MOST_STRIDE["modes" if self.modal else "grid"][max(len(self.space) - 1, 0)]
+        level = Level(self._stride or 1, self._steps or 2)
+        while True:
+            fine = self.march.run(level, range(PILOTS), 0)
+            if self._steps is None and self._changed(fine, level, 1, 2):
+                level = Level(level.stride, 2 * level.steps)
+                if level.steps > MOST_STEPS:
+                    raise MethodError(
+                        f"Its solutions change with the steps even at {MOST_STEPS} for each "
+                        "frame: they are unstable or chaotic. Give steps=..., or shorten the time."
+                    )
+            elif self._stride or level.stride >= most or not self.space:
+                return level
+            elif self._changed(fine, level, 2, 1):
+                level = Level(2 * level.stride, level.steps)
+            else:
+                return level
 
-    def _varied_state(self, state: jax.Array, z) -> jax.Array:
-        """Initial value that the condition gives for an input function with values `state`."""
-        if not self.system.inputs:
-            return state
-        residual = self.system.residuals[initial_conditions(self.system)[self.varied]]
-        values = {t: jnp.zeros_like(state) for t in residual.plan.terms}
-        values[input_term(self.system)] = state
-        return -residual.fn(values, z, self.system.parameters)
-
-
-def _batched(march, states: np.ndarray) -> np.ndarray:
-    """Solutions in batches of one size, so that one compilation serves all."""
-    found = []
-    for i in range(0, len(states), BATCH):
-        part = states[i : i + BATCH]
-        filled = np.concatenate([part, np.repeat(part[-1:], BATCH - len(part), axis=0)])
-        found.append(np.asarray(march(jnp.asarray(filled)))[: len(part)])
-    return np.concatenate(found)
-
-
-def _without_inputs(system: System) -> System:
-    """The system whose input functions are zero."""
-    if not system.inputs:
-        return system
-    zero = [(function, sp.S.Zero) for function in system.problem.inputs]
-    conditions = tuple(
-        dataclasses.replace(c, target=c.target.subs(zero), value=c.value.subs(zero))
-        for c in system.problem.conditions
-    )
-    return compile_problem(system.problem.replace(conditions=conditions))
+    def _changed(self, fine, level: Level, points: int, steps: int) -> bool:
+        """Whether pilot solutions change, if points or steps are divided by these numbers."""
+        outputs, states = fine
+        fewer = Level(level.stride / points, level.steps // steps)
+        found, _ = self.march.run(fewer, range(PILOTS), 0, (level, states))
+        return not differences(outputs, found).max() < TOLERANCE / 2

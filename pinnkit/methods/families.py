@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
-from pinnkit.compile import System, Term
+from pinnkit.compile import System, Term, compile_problem
 from pinnkit.derivatives import Axis
 from pinnkit.errors import MethodError
 from pinnkit.methods.evolution import space_axes
+from pinnkit.methods.faces import FaceRow, face_rows
 from pinnkit.methods.random_functions import sample
-from pinnkit.spec.laws import GaussianField
+from pinnkit.spec.condition import Kind
+from pinnkit.spec.laws import Above, Exponential, GaussianField, Threshold, UniformConstant
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,8 +37,8 @@ class Inputs:
     declared: Callable[[Sequence[np.ndarray]], np.ndarray] | None = None
     amplitude: float = 1.0
 
-    def draw(self, nodes: Sequence[np.ndarray], samples: range, seed: int) -> np.ndarray:
-        """(len(samples), *grid) functions on the tensor grid of `nodes`."""
+    def draw(self, nodes: Sequence[np.ndarray], samples: Iterable[int], seed: int) -> np.ndarray:
+        """(S, *grid) functions on the tensor grid of `nodes`."""
         fields = sample(self.law, nodes, self.bounds, samples, seed)
         if self.declared is None:
             return fields
@@ -103,32 +106,89 @@ def require_finite(outputs: np.ndarray, samples: range, seed: int) -> None:
         )
 
 
+def input_axes(system: System) -> tuple[str, ...]:
+    """Coordinates of the input function."""
+    return tuple(str(a) for a in system.problem.inputs[0].args)
+
+
 def law_of(system: System) -> object:
+    """The law of the input function, a function of space, or of time if there is no space.
+
+    Raises MethodError without one, or for other coordinates.
+    """
     function = system.problem.inputs[0]
     law = type(function).law  # type: ignore[attr-defined]
-    axes = tuple(str(a) for a in function.args)
     if law is None:
         raise MethodError(
             f"its input function {system.inputs[0]} has no law "
             "(declare it with law=GaussianField())"
         )
-    if axes != space_axes(system):
+    wanted = space_axes(system) or system.axes
+    if input_axes(system) != wanted:
         raise MethodError(
-            f"its input function {system.inputs[0]} depends on {', '.join(axes)}, not on "
-            f"{', '.join(space_axes(system))} in this order"
+            f"its input function {system.inputs[0]} depends on "
+            f"{', '.join(input_axes(system)) or 'nothing'}, not on "
+            f"{', '.join(wanted)} in this order"
         )
     return law
+
+
+def boundary_of(law: Any) -> str:
+    """How a law's functions meet the ends of their box: a boundary, "free" or "any"."""
+    if isinstance(law, Threshold | Exponential | Above):
+        inner = boundary_of(law.law)
+        return "free" if inner == "dirichlet" else inner
+    if isinstance(law, UniformConstant):
+        return "any"
+    return getattr(law, "boundary", "free")
+
+
+def modes_of(law: Any) -> int:
+    """Waves per axis in a law's functions, 0 where none is the highest."""
+    inner = getattr(law, "law", None)
+    return modes_of(inner) if inner is not None else getattr(law, "modes", 0)
 
 
 def input_term(system: System) -> Term:
     return Term(system.inputs[0], (0,) * len(system.axes), system.axes)
 
 
-def around(name: str, bounds, boundary: str, declared, spread: float) -> Inputs:
+def around(
+    name: str, bounds, boundary: str, declared, spread: float, zero_mean: bool = False
+) -> Inputs:
     """Smooth perturbations whose rms is `spread` times that of the declared function."""
     length = max(hi - lo for lo, hi in bounds)
-    law = GaussianField(tau=5 / length, alpha=2.0 + len(bounds) / 2, boundary=boundary, modes=16)
+    law = GaussianField(
+        tau=5 / length,
+        alpha=2.0 + len(bounds) / 2,
+        boundary=boundary,
+        zero_mean=zero_mean,
+        modes=16,
+    )
     nodes = [np.linspace(lo, hi, 33) for lo, hi in bounds]
     size = float(np.sqrt(np.mean(sample(law, nodes, bounds, range(64), 0) ** 2)))
     scale = float(np.sqrt(np.mean(declared(nodes) ** 2))) or 1.0
     return Inputs(name, law, tuple(bounds), declared, spread * scale / size)
+
+
+def rows_without_inputs(system: System) -> tuple[FaceRow, ...]:
+    """The conditions on the sides. Raises MethodError where one holds the input function."""
+    for residual in system.conditions:
+        if residual.kind is Kind.BOUNDARY and residual.input_plan.terms:
+            raise MethodError(
+                f"condition '{residual.name}' holds the input function, which may enter equations "
+                "and initial conditions"
+            )
+    return face_rows(system)
+
+
+def starting_from_zero(system: System) -> System:
+    """The system with zero in place of input functions in its initial conditions."""
+    if not system.inputs:
+        return system
+    zero = [(function, 0) for function in system.problem.inputs]
+    conditions = tuple(
+        dataclasses.replace(c, value=c.value.subs(zero)) if c.kind is Kind.INITIAL else c
+        for c in system.problem.conditions
+    )
+    return compile_problem(system.problem.replace(conditions=conditions))

@@ -12,44 +12,11 @@ import numpy as np
 from pinnkit import precision
 from pinnkit.compile import System
 from pinnkit.data import Dataset
-from pinnkit.errors import MethodError, OptionError, ReferenceFileError
+from pinnkit.errors import OptionError, ReferenceFileError
 from pinnkit.methods.base import Progress
-from pinnkit.methods.elliptic_family import EllipticFamily
-from pinnkit.methods.evolution import space_axes
-from pinnkit.methods.evolution_family import EvolutionFamily
-from pinnkit.methods.faces import not_a_box
 from pinnkit.methods.families import Ensemble, Family
-from pinnkit.spec.condition import Kind
 
-DEFAULT_RESOLUTION = {1: 128, 2: 32, 3: 16}
 BATCH = 128
-
-
-def family_of(system: System, resolution: int | None, frames: int, spread: float) -> Family:
-    """The family that a system is, or that is made around it; see `Operator`.
-
-    Raises MethodError with the reason if there is none.
-    """
-    reason = refusal(system)
-    if reason is not None:
-        raise MethodError(reason)
-    n = resolution or DEFAULT_RESOLUTION[len(space_axes(system))]
-    with precision.scope("float64"):
-        if system.traits.steady:
-            return EllipticFamily(system, n, spread)
-        return EvolutionFamily(system, n, frames, spread)
-
-
-def refusal(system: System) -> str | None:
-    if system.traits.eigen:
-        return "it has an unknown eigenvalue"
-    if any(r.kind in (Kind.OBSERVED, Kind.INTEGRAL) for r in system.residuals):
-        return "it has observed values or integral conditions"
-    if not space_axes(system):
-        return "it has no space axis, and input functions are functions of space"
-    if len(system.inputs) > 1:
-        return f"it has several input functions ({', '.join(system.inputs)}) instead of one"
-    return not_a_box(system)
 
 
 def batches(

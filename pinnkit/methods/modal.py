@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import time
+import types
 from collections.abc import Iterable, Mapping, Sequence
 
 import jax
@@ -23,6 +24,8 @@ from pinnkit.methods.evolution import components, initial_values, space_axes, te
 from pinnkit.methods.faces import SAMPLES, FaceRow
 
 Parities = Mapping[tuple[str, str], int]
+Known = Mapping[str, Array]
+NOTHING: Known = types.MappingProxyType({})
 TOLERANCE = 1e-9
 
 
@@ -57,7 +60,8 @@ def unsuited(system: System, rows: tuple[FaceRow, ...]) -> str | None:
     if found is None:
         return "walls that are no symmetry planes"
     for rate in system.rates:
-        if any(t.order - times_order(system, t) > 1 for t in rate.remainder_plan.terms):
+        mine = [t for t in rate.remainder_plan.terms if t.field in system.fields]
+        if any(t.order - times_order(system, t) > 1 for t in mine):
             return "a stiff part that varies or is nonlinear"
     if not all(_symmetric(system, found, axis) for _, axis in found):
         return "equations without the symmetry of the walls"
@@ -65,7 +69,8 @@ def unsuited(system: System, rows: tuple[FaceRow, ...]) -> str | None:
 
 
 def _sign(found: Parities, term: Term, axis: str) -> int:
-    return found[term.field, axis] * (-1) ** term.along(axis)
+    """Sign of a term under reflection; input functions go on as even functions."""
+    return found.get((term.field, axis), 1) * (-1) ** term.along(axis)
 
 
 def _symmetric(system: System, found: Parities, axis: str) -> bool:
@@ -103,7 +108,10 @@ def _fits_initially(system: System, found: Parities) -> bool:
 
 
 class Modal:
-    """The system in Fourier modes v (s, …modes), one row per component (field, time order)."""
+    """The system in Fourier modes v (s, …modes), one row per component (field, time order).
+
+    `known`, where a method takes it, are input functions by name, with values on the grid.
+    """
 
     def __init__(self, system: System, found: Parities, points: Mapping[str, int]):
         self.system, self.parities, self.points = system, found, dict(points)
@@ -127,7 +135,7 @@ class Modal:
             return FourierAxis(name, lo, 2 * hi - lo, 2 * n)
         return FourierAxis(name, lo, hi, n)
 
-    def _reflect(self, values: Array, term: Term) -> Array:
+    def reflect(self, values: Array, term: Term) -> Array:
         for axis in self.walled:
             if _sign(self.parities, term, axis) < 0:
                 values = values * self.side[axis]
@@ -188,26 +196,32 @@ class Modal:
         @jax.jit
         def modes() -> Array:
             rows = [
-                self._reflect(initial_values(self.system, f, j, z), terms_of(self.system, f))
+                self.reflect(initial_values(self.system, f, j, z), terms_of(self.system, f))
                 for f, j in self.components
             ]
             return self.transform(jnp.stack(rows))
 
         return modes()
 
-    def nonlinear(self, modes: Array, t: Array) -> Array:
+    def nonlinear(self, modes: Array, t: Array, known: Known = NOTHING) -> Array:
         """Modes of the remainder; the time derivatives of lower components are linear."""
-        return self.rest(modes, self.components, t)
+        return self.rest(modes, self.components, t, known)
 
-    def rest(self, modes: Array, components: Sequence[tuple[str, int]], t: Array) -> Array:
+    def rest(
+        self,
+        modes: Array,
+        components: Sequence[tuple[str, int]],
+        t: Array,
+        known: Known = NOTHING,
+    ) -> Array:
         """Modes of the rates' remainders, from the modes of all components that they hold."""
         system, index = self.system, {c: i for i, c in enumerate(self.components)}
-        values = self.term_values(modes, components, system.rates)
+        values = self.term_values(modes, components, system.rates, known)
         rows = [jnp.zeros(self.shape)] * len(self.components)
         for rate in system.rates:
             result = self.remainder(rate, values, t)
             row = index[rate.field, rate.order - 1]
-            rows[row] = self._reflect(result, terms_of(system, rate.field))
+            rows[row] = self.reflect(result, terms_of(system, rate.field))
         return self.transform(jnp.stack(rows))
 
     def term_values(
@@ -215,15 +229,25 @@ class Modal:
         modes: Array,
         components: Sequence[tuple[str, int]],
         equations: Iterable[Rate | Constraint],
+        known: Known = NOTHING,
     ) -> dict[Term, Array]:
         """Values on the grid of all terms in the equations' remainders."""
-        terms = tuple({t: None for e in equations for t in e.remainder_plan.terms})
+        held = tuple({t: None for e in equations for t in e.remainder_plan.terms})
+        given = {t: self._known_term(known[t.field], t) for t in held if t.field in known}
+        terms = tuple(t for t in held if t not in given)
         if not terms:
-            return {}
+            return given
         index = {c: i for i, c in enumerate(components)}
         parts = [(index[self.split(t)[0]], self.symbol(self.split(t)[1])) for t in terms]
         stacked = self.values(jnp.stack([modes[i] * factor for i, factor in parts]))
-        return {t: self._reflect(stacked[i], t) for i, t in enumerate(terms)}
+        return given | {t: self.reflect(stacked[i], t) for i, t in enumerate(terms)}
+
+    def _known_term(self, values: Array, term: Term) -> Array:
+        """A derivative of an input function on the grid."""
+        if not term.order:
+            return values
+        modes = jnp.fft.rfftn(values, axes=self.over) * self.symbol(self.split(term)[1])
+        return self.reflect(self.values(modes), term)
 
     def remainder(
         self, equation: Rate | Constraint, values: Mapping[Term, Array], t: Array
@@ -269,9 +293,9 @@ class Modal:
     def _fields(self):
         return jax.jit(lambda modes, t: self.values(self.field_modes(modes, t)))
 
-    def field_modes(self, modes: Array, t: Array) -> Array:
+    def field_modes(self, modes: Array, t: Array, known: Known = NOTHING) -> Array:
         """Modes of all fields, in their order, from those of the state."""
-        del t
+        del t, known
         return modes[np.array([i for i, (_, j) in enumerate(self.components) if j == 0])]
 
 

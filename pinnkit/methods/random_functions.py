@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,9 +27,9 @@ LOWEST_NODES = {1: 513, 2: 65, 3: 17}
 
 
 def sample(
-    law: Any, nodes: Sequence[np.ndarray], bounds: Bounds, samples: range, seed: int
+    law: Any, nodes: Sequence[np.ndarray], bounds: Bounds, samples: Iterable[int], seed: int
 ) -> np.ndarray:
-    """Functions drawn from a law, on the tensor grid of `nodes`: (len(samples), *grid).
+    """Functions drawn from a law, on the tensor grid of `nodes`: (S, *grid).
 
     `bounds` is the box on which the law lives (one pair per axis). A function belongs to the seed
     and to its index in `samples`, neither to the grid nor to the other indices: other nodes show

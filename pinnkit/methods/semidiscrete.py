@@ -14,6 +14,7 @@ from pinnkit.compile import DerivativePlan, System, Term
 from pinnkit.derivatives import Axis, ChebyshevAxis, FourierAxis, GridProvider, chebyshev
 from pinnkit.methods.evolution import components, initial_values, space_axes, times_order
 from pinnkit.methods.faces import FaceRow
+from pinnkit.methods.modal import NOTHING, Known
 
 State = tuple[Array, ...]
 IMPLICIT_SIZE = 700
@@ -124,13 +125,14 @@ class Semidiscrete:
         at[row.axis] = jnp.full(like.shape, (axis.lo, axis.hi)[row.end])
         return row.data(at)
 
-    def rate(self, t: Array, state: State) -> State:
-        """Time derivative of the state."""
+    def rate(self, t: Array, state: State, known: Known = NOTHING) -> State:
+        """Time derivative of the state, beside values of input functions at all nodes by name."""
         system, rates = self.system, self.system.evolution or ()
         fields = {
             f"{field}@{j}": self.full(field, j, kept, t)
             for (field, j), kept in zip(self.components, state, strict=True)
         }
+        fields |= {f"{name}@0": values for name, values in known.items()}
         wanted = {t: self._spatial(t) for rate in rates for t in rate.plan.terms}
         found = self.provider.terms(fields, DerivativePlan.of(wanted.values()))
         z = {**self.z, system.time or "": jnp.broadcast_to(t, self.provider.shape)}

@@ -23,7 +23,7 @@ from pinnkit.errors import OptionError
 from pinnkit.nn.activations import activation
 from pinnkit.nn.boundary import count_features, features, require_boundary, require_grid
 from pinnkit.nn.initial import require_sizes
-from pinnkit.nn.pointwise import Pointwise, mix, uniform
+from pinnkit.nn.pointwise import ChannelMLP, mix, uniform
 from pinnkit.nn.spectral import SpectralConv, require_resolved
 
 
@@ -42,12 +42,14 @@ class FourierLayer(eqx.Module):
 class FNONetwork(eqx.Module):
     """Map between functions on a grid of any size that resolves the modes; see `FNO`."""
 
-    lift: Pointwise
+    lift: ChannelMLP
     layers: tuple[FourierLayer, ...]
-    projection: Pointwise
+    projection: ChannelMLP
     boundary: tuple[str, ...] = eqx.field(static=True)
     anchored: bool = eqx.field(static=True)
     activation: str = eqx.field(static=True)
+
+    transfers = True
 
     def __call__(self, functions: Array) -> Array:
         """(in_channels, *grid) -> (out_channels, *grid)."""
@@ -114,9 +116,9 @@ class FNO:
             fourier_layer(k, (self.width, self.width), modes, boundary, self.padding) for k in keys
         )
         return FNONetwork(
-            Pointwise.create(lift_key, (inputs, self.lift, self.width), self.activation),
+            ChannelMLP.create(lift_key, (inputs, self.lift, self.width), self.activation),
             layers,
-            Pointwise.create(
+            ChannelMLP.create(
                 projection_key, (self.width, self.projection, out_channels), self.activation
             ),
             boundary,

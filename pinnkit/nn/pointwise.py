@@ -29,7 +29,7 @@ def uniform(key: Array, shape: tuple[int, ...], fan_in: int) -> Array:
     return jax.random.uniform(key, shape, jnp.result_type(float), minval=-bound, maxval=bound)
 
 
-class Pointwise(eqx.Module):
+class ChannelMLP(eqx.Module):
     """A perceptron at every node: h <- sigma(h W + b), the last layer affine.
 
     `weights[l]` has shape (n_in, n_out), `biases[l]` (n_out,).
@@ -40,7 +40,7 @@ class Pointwise(eqx.Module):
     activation: str = eqx.field(static=True)
 
     @classmethod
-    def create(cls, key: Array, sizes: tuple[int, ...], activation: str) -> Pointwise:
+    def create(cls, key: Array, sizes: tuple[int, ...], activation: str) -> ChannelMLP:
         """Glorot weights between consecutive sizes, sizes of 0 left out; biases of zero."""
         weights, biases = dense(key, tuple(n for n in sizes if n))
         return cls(weights, biases, activation)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pinnkit import precision
 from pinnkit.data import Dataset
 from pinnkit.data.file import is_dataset
 from pinnkit.derivatives import Axis, FourierAxis
@@ -33,6 +34,8 @@ BANDS = (4, 12)
 @dataclasses.dataclass(frozen=True, eq=False)
 class HeldOut:
     """Errors over the samples of a dataset.
+
+    A first frame that is the input function itself counts in `by_time` only.
 
     - `table`: one row per field: `rel_l2`, the mean over samples of ||ours - theirs|| / ||theirs||
       over the grid; `median` and `worst` of the same; `rmse` and `max` in the field's units;
@@ -155,14 +158,16 @@ def compare_held_out(solution: Solution, data: Dataset, reference: str = "a data
             f"{field.name} to {', '.join(solution.fields)}. Give data of the same problem."
         )
     inputs, theirs = data.arrays()
-    ours = field.predict(inputs, data.grid)
+    with precision.scope(solution.precision):
+        ours = field.predict(inputs, data.grid)
     time = solution.problem.domain.time
+    counted = [field.predicted(a, 2) for a in (ours, theirs)]
     return HeldOut(
         solution.problem.name,
         reference,
-        _table(data, ours, theirs, time),
+        _table(data, *counted, time),
         _by_time(data, ours, theirs, time),
-        relative(ours - theirs, theirs),
+        relative(counted[0] - counted[1], counted[1]),
         data,
         ours,
     )

@@ -95,7 +95,7 @@ def test_squared_exponential_functions_belong_to_the_seed():
 
 
 def test_standard_deviation_of_the_vorticity_of_published_flows():
-    """N(0, 7^3 (-lap + 49)^(-5/2)) on the unit torus: a sum over modes, near the 0.175 of others."""
+    """N(0, 7^3 (-lap + 49)^(-5/2)) on the unit torus: against a sum over modes."""
     law = GaussianField(7**1.5, 7, 2.5, zero_mean=True)
     x = np.arange(32) / 32
     fields = sample(law, (x, x), UNIT * 2, range(300), 0)

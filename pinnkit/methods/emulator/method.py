@@ -21,7 +21,8 @@ from pinnkit.methods.emulator.objective import Shelf, StepErrors
 from pinnkit.methods.emulator.phases import Phase, fit_phases
 from pinnkit.methods.emulator.stepper import Interleaved, Propagator, Scales, Stepper
 from pinnkit.methods.emulator.trajectories import Facts, Layout, facts, layout, trajectories
-from pinnkit.methods.generation import family_of, generate
+from pinnkit.methods.family_of import family_of
+from pinnkit.methods.generation import generate
 from pinnkit.methods.neural_operator.losses import Loss, RelativeL2
 from pinnkit.methods.neural_operator.method import check_data, readable
 from pinnkit.nn.fno import FNO

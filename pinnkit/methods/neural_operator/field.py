@@ -76,6 +76,21 @@ class OperatorField(Evaluator):
         rows = jnp.asarray(np.flatnonzero(self.starts))
         return fields.at[tuple([rows, *first[1:]])].set(function.astype(fields.dtype))
 
+    @property
+    def given(self) -> int:
+        """Number of first frames that are no prediction: one if all fields start as the input."""
+        return int(bool(self.starts) and all(self.starts))
+
+    def predicted(self, fields: Any, skip: int = 1) -> Any:
+        """What of fields is a prediction, without the frames that are given.
+
+        The axes of the grid follow after `skip` dimensions.
+        """
+        frame = frame_axis(self.grid, self.sensors)
+        if frame is None or not self.given:
+            return fields
+        return fields[(*(slice(None),) * (skip + frame), slice(1, None))]
+
     def __call__(self, points: jax.Array) -> jax.Array:
         if not self.map.pointwise:
             values = interpolate(self.grid, self.on_grid(self.function), points)

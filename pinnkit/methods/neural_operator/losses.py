@@ -16,7 +16,7 @@ class Loss(ABC):
 
     @abstractmethod
     def __call__(self, found: Array, truth: Array, grid: tuple[Axis, ...]) -> Array:
-        """(c, *grid) twice -> (c,)."""
+        """(c, *grid) twice -> (c,); the first frames of `grid` in time may be missing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +47,10 @@ class RelativeH1(Loss):
         for i, axis in enumerate(grid, 1):
             if self.axes is not None and axis.name not in self.axes:
                 continue
+            if u.shape[i] < 2:
+                continue
             steps = jnp.diff(u, axis=i) * ((axis.n - 1) / (2 * jnp.pi))
-            whole = whole + _energy(steps) * (axis.n / (axis.n - 1))
+            whole = whole + _energy(steps) * (u.shape[i] / (u.shape[i] - 1))
         return whole
 
 

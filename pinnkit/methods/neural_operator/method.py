@@ -18,7 +18,8 @@ from pinnkit.derivatives import FourierAxis
 from pinnkit.errors import MethodError, OptionError
 from pinnkit.methods.base import Method, Progress, Run
 from pinnkit.methods.families import Family
-from pinnkit.methods.generation import family_of, generate, refusal
+from pinnkit.methods.family_of import family_of, refusal
+from pinnkit.methods.generation import generate
 from pinnkit.methods.neural_operator.field import OperatorField
 from pinnkit.methods.neural_operator.losses import Loss, RelativeL2
 from pinnkit.methods.neural_operator.maps import GridMap, PointMap, frame_axis

@@ -72,8 +72,12 @@ def in_memory(data: Dataset, dtype: Any) -> tuple[jax.Array, jax.Array]:
 
 
 def errors_of(field: OperatorField, inputs: jax.Array, outputs: jax.Array, loss: Loss) -> jax.Array:
-    """Relative errors (S, c) of samples."""
-    one = lambda a, u: loss(field.on_grid(a), u, field.grid)  # noqa: E731
+    """Relative errors (S, c) of samples, over what is a prediction."""
+
+    def one(function: jax.Array, truth: jax.Array) -> jax.Array:
+        found = field.predicted(field.on_grid(function))
+        return loss(found, field.predicted(truth), field.grid)
+
     return jax.vmap(one)(inputs, outputs)
 
 

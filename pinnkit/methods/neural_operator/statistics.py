@@ -11,6 +11,7 @@ from pinnkit.derivatives import FourierAxis
 
 CHUNK = 256
 FIXED = 1e-9
+SIGNIFICANT = 4.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,6 +49,9 @@ def statistics(data: Dataset, time: str | None) -> Statistics:
         variance += ((outputs - mean) ** 2).sum(axis=0)
         starts &= _first_frame(inputs, outputs, frame)
     variance /= count
+    for i, axis in enumerate(data.grid, 1):
+        if isinstance(axis, FourierAxis):
+            mean = _smoothed(mean, variance / count, i)
     scale = np.sqrt(variance.mean(axis=over, keepdims=True))
     largest = scale.max(axis=tuple(range(1, scale.ndim)), keepdims=True)
     fixed = np.sqrt(variance) <= FIXED * np.maximum(largest, 1e-300)
@@ -62,6 +66,17 @@ def statistics(data: Dataset, time: str | None) -> Statistics:
     return Statistics(
         np.array([centre, np.sqrt(spread / count)]), mean, scale, ends, tuple(map(bool, starts))
     )
+
+
+def _smoothed(mean: np.ndarray, noise: np.ndarray, axis: int) -> np.ndarray:
+    """The mean along a periodic axis, if its variation there is no more than that of samples.
+
+    Otherwise a network that treats all places alike could not learn to undo it.
+    """
+    level = mean.mean(axis=axis, keepdims=True)
+    if ((mean - level) ** 2).mean() > SIGNIFICANT * noise.mean():
+        return mean
+    return np.broadcast_to(level, mean.shape).copy()
 
 
 def _weighted(data: Dataset, rows: slice) -> tuple[float, np.ndarray]:
