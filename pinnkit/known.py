@@ -22,6 +22,9 @@ from pinnkit.geometry import (
     Product,
     Union,
 )
+from pinnkit.methods.emulator.correction import Correction
+from pinnkit.methods.emulator.field import EmulatorField
+from pinnkit.methods.emulator.stepper import Interleaved, Scales, Stepper
 from pinnkit.methods.evolving.field import EvolvingField
 from pinnkit.methods.gridfield import ClosedForm, GridField
 from pinnkit.methods.lagrangian.field import LabelledField
@@ -46,6 +49,7 @@ from pinnkit.nn.mlp import MLPNetwork
 from pinnkit.nn.pointwise import ChannelMLP
 from pinnkit.nn.separable import SeparableNetwork
 from pinnkit.nn.spectral import SpectralConv
+from pinnkit.nn.stagger import StaggeredNetwork
 from pinnkit.nn.wrapped import FactorizedNetwork, FourierNetwork
 from pinnkit.solution import Pointwise, Status
 from pinnkit.spec.condition import Condition, Data
@@ -101,6 +105,7 @@ OPERATORS = (
     SpectralConv,
     ChannelMLP,
 )
+EMULATORS = (EmulatorField, Stepper, Interleaved, Scales, Correction, StaggeredNetwork)
 LAYERS = (eqx.nn.Linear, eqx.nn.Conv, eqx.nn.ConvTranspose)
 
 KNOWN: tuple[type, ...] = (
@@ -114,5 +119,6 @@ KNOWN: tuple[type, ...] = (
     *EXPERTS,
     *GRIDS,
     *OPERATORS,
+    *EMULATORS,
     *LAYERS,
 )

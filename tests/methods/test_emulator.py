@@ -220,6 +220,22 @@ def test_between_few_instants_there_is_no_value():
         solution.compare(dataset(heat(12)))
 
 
+def test_trajectories_are_generated_where_none_are_given():
+    t, x = pk.coordinates("t x")
+    u = pk.field("u", t, x)
+    a = pk.input_function("a", x, law=pk.GaussianField(1, 5, 2, zero_mean=True, modes=4))
+    made = problem()
+    equation = made.conditions[0]
+    made = made.replace(conditions=(equation, pk.Initial(u, a), pk.Periodic(x)))
+    method = pk.Emulator(LINEAR, samples=12, resolution=N, frames=6, after=1.0, steps=5)
+    solution = pk.solve(made, method)
+    assert solution.evaluator.instants.lo == 1.0 and solution.evaluator.instants.n == 7
+    start = solution(t=1.0, x=np.arange(N) / N)["u"]
+    assert np.allclose(start, solution.evaluator.start, atol=1e-6) and np.ptp(start) > 0
+    assert np.isnan(solution(t=0.5, x=0.0)["u"])
+    assert solution.stats["conserved means"] == "u"
+
+
 def test_trajectories_from_a_later_time():
     data = dataset(heat())
     later = data.after(1.4)
