@@ -36,6 +36,7 @@ from pinnkit.methods.neural_operator import Operator as Operator
 from pinnkit.methods.neural_operator import Physics as Physics
 from pinnkit.methods.neural_operator import RelativeH1 as RelativeH1
 from pinnkit.methods.neural_operator import RelativeL2 as RelativeL2
+from pinnkit.methods.neural_operator import fine_tune as fine_tune
 from pinnkit.methods.pinn import PINN as PINN
 from pinnkit.methods.sensitivity import sensitivity as sensitivity
 from pinnkit.methods.sensitivity import shape_sensitivity as shape_sensitivity

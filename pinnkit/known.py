@@ -32,6 +32,7 @@ from pinnkit.methods.neural_operator.field import OperatorField
 from pinnkit.methods.neural_operator.maps import GridMap, PointMap
 from pinnkit.methods.rungs import Experts
 from pinnkit.nn.deeponet import BranchNetwork, DeepONetNetwork, LearnedModes, TabulatedModes
+from pinnkit.nn.dymix import Differences, DyMixNetwork, MixLayer
 from pinnkit.nn.fno import FNONetwork, FourierLayer
 from pinnkit.nn.gated import Gates, ModifiedNetwork, PirateBlock, PirateNetwork
 from pinnkit.nn.kan import KANNetwork
@@ -39,9 +40,7 @@ from pinnkit.nn.mgno import (
     Level,
     MgNOLayer,
     MgNONetwork,
-    Prolongation,
     Smoothing,
-    Stencil,
     Transfer,
     VCycle,
 )
@@ -50,6 +49,9 @@ from pinnkit.nn.pointwise import ChannelMLP
 from pinnkit.nn.separable import SeparableNetwork
 from pinnkit.nn.spectral import SpectralConv
 from pinnkit.nn.stagger import StaggeredNetwork
+from pinnkit.nn.stencil import Prolongation, Stencil
+from pinnkit.nn.transformer import Attention, Block, TransformerNetwork
+from pinnkit.nn.uno import UNONetwork
 from pinnkit.nn.wrapped import FactorizedNetwork, FourierNetwork
 from pinnkit.solution import Pointwise, Status
 from pinnkit.spec.condition import Condition, Data
@@ -104,6 +106,13 @@ OPERATORS = (
     FourierLayer,
     SpectralConv,
     ChannelMLP,
+    UNONetwork,
+    DyMixNetwork,
+    MixLayer,
+    Differences,
+    TransformerNetwork,
+    Attention,
+    Block,
 )
 EMULATORS = (EmulatorField, Stepper, Interleaved, Scales, Correction, StaggeredNetwork)
 LAYERS = (eqx.nn.Linear, eqx.nn.Conv, eqx.nn.ConvTranspose)

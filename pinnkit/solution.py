@@ -65,6 +65,10 @@ class Learned(Protocol):
         """Fields (S, c, *grid) for input functions (S, *sensors)."""
         ...
 
+    def predicted(self, fields: Any, skip: int = 1) -> Any:
+        """Fields without what is given; the grid's axes follow after `skip` dimensions."""
+        ...
+
 
 class Pointwise(Evaluator):
     """A function of one point, (d,) -> (c,), mapped over points."""
@@ -186,6 +190,8 @@ class Solution:
         - `.vtu`, `.vtk`: space at one time only, `time=`, by default the last.
         - `.pvd`: all of time for ParaView, as 51 `.vtu` files beside it.
         - `.h5`, `.nc`, `.npz`, `.csv`: all of time, or the one `time=`.
+        - `.stablehlo`: of an operator, the function from inputs to fields as compiled code, which
+          needs JAX alone (`report.compiled`).
 
         `resolution=` gives points per axis, as one number or by name; without it a domain with a
         mesh of its own keeps that in `.vtu`.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 
 from pinnkit.data.dataset import Dataset
-from pinnkit.errors import OptionError
 
 CHUNK = 256
 LISTED = 5
@@ -64,17 +64,10 @@ def findings(dataset: Dataset) -> list[str]:
     return found
 
 
-def refuse_shared(train: Dataset, test: Dataset) -> None:
-    """OptionError if an input function of the test set is among those of the training set."""
-    if train.inputs.shape[1:] != test.inputs.shape[1:]:
-        return
-    known = {_mark(a) for a in _rows(train)}
-    shared = [i for i, a in enumerate(_rows(test)) if _mark(a) in known]
-    if shared:
-        raise OptionError(
-            f"{len(shared)} of the {len(test)} test samples are in the training set too "
-            f"({_listed(shared)}), so the test would flatter. Leave them out of one of the two."
-        )
+def shared(training: Iterable[str], test: Dataset) -> int:
+    """How many input functions of the test set are among the `marks` of a training set."""
+    known = set(training)
+    return sum(mark in known for mark in marks(test))
 
 
 def _rows(dataset: Dataset):
@@ -82,8 +75,12 @@ def _rows(dataset: Dataset):
         yield from np.asarray(dataset.inputs[slice(start, start + CHUNK)])
 
 
+def marks(dataset: Dataset) -> list[str]:
+    """A short mark of each input function, equal for those that agree in single precision."""
+    return [_mark(a).hex()[:12] for a in _rows(dataset)]
+
+
 def _mark(array: np.ndarray) -> bytes:
-    """Equal for arrays that agree in single precision."""
     return hashlib.blake2b(np.asarray(array, np.float32).tobytes(), digest_size=16).digest()
 
 

@@ -73,6 +73,10 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    def __repr__(self) -> str:
+        shapes = f"{self.function} {self.inputs.shape[1:]} -> {self.outputs.shape[1:]}"
+        return f"Dataset({self.problem}, {len(self)} samples, {shapes})"
+
     @property
     def nbytes(self) -> int:
         """Size of all samples in single precision."""

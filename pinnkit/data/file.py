@@ -77,7 +77,8 @@ class Writer:
 
     def append(self, inputs: np.ndarray, outputs: np.ndarray, errors: np.ndarray) -> None:
         """Write samples behind those that are there, and flush."""
-        parts = {self.like.function: inputs, "error": errors}
+        numbers = np.arange(self.count, self.count + len(inputs))
+        parts = {"sample": numbers, self.like.function: inputs, "error": errors}
         parts |= {name: outputs[:, i] for i, name in enumerate(self.like.fields)}
         count = self.count
         # the error comes last: its length counts the samples
@@ -97,6 +98,8 @@ class Writer:
         for axis in {a.name: a for a in (*like.sensors, *like.grid)}.values():
             own = file.create_dataset(axis.name, data=axis.nodes)
             own.make_scale(axis.name)
+        samples = file.create_dataset("sample", (0,), "i8", maxshape=(None,), chunks=(64,))
+        samples.make_scale("sample")
         variables = {like.function: like.sensors, "error": ()}
         variables |= dict.fromkeys(like.fields, like.grid)
         for name, axes in variables.items():
@@ -108,7 +111,7 @@ class Writer:
                 maxshape=(None, *shape),
                 chunks=(1 if shape else 64, *shape),
             )
-            variable.dims[0].label = "sample"
+            variable.dims[0].attach_scale(samples)
             for i, axis in enumerate(axes):
                 scale = file[axis.name]
                 if scale.shape == (axis.n,):  # type: ignore[union-attr]

@@ -3,6 +3,7 @@
 from pinnkit.nn.activations import ACTIVATIONS as ACTIVATIONS
 from pinnkit.nn.activations import activation as activation
 from pinnkit.nn.deeponet import DeepONet as DeepONet
+from pinnkit.nn.dymix import DyMixOp as DyMixOp
 from pinnkit.nn.fno import FNO as FNO
 from pinnkit.nn.gated import ModifiedMLP as ModifiedMLP
 from pinnkit.nn.gated import PirateNet as PirateNet
@@ -14,5 +15,7 @@ from pinnkit.nn.mlp import MLP as MLP
 from pinnkit.nn.mlp import MLPNetwork as MLPNetwork
 from pinnkit.nn.separable import Separable as Separable
 from pinnkit.nn.stagger import NeuralStagger as NeuralStagger
+from pinnkit.nn.transformer import Transformer as Transformer
+from pinnkit.nn.uno import UNO as UNO
 from pinnkit.nn.wrapped import Factorized as Factorized
 from pinnkit.nn.wrapped import Fourier as Fourier

@@ -3,8 +3,8 @@
     G(a)(z)_c = sum_k b_kc(a) t_kc(z),      k = 1 .. modes, c = 1 .. output fields.
 
 Source: Lu, Jin, Pang, Zhang and Karniadakis, "Learning nonlinear operators via DeepONet",
-Nature Machine Intelligence 3 (2021), eq. 2, without its constant, as the caller centres the
-outputs; so where all modes vanish, the sum is exactly zero. With modes computed from training
+Nature Machine Intelligence 3 (2021), eq. 2, by default without its constant, as the caller centres
+the outputs; so where all modes vanish, the sum is exactly zero. With modes computed from training
 outputs in place of a trunk network it is the POD-DeepONet of Lu et al., CMAME 393 (2022) 114778,
 section 3.1.6.
 """
@@ -23,8 +23,10 @@ from jax import Array
 
 from pinnkit.errors import OptionError
 from pinnkit.nn.activations import activation
-from pinnkit.nn.mgno import Stencil
+from pinnkit.nn.boundary import require_boundary
+from pinnkit.nn.gated import ModifiedMLP, ModifiedNetwork
 from pinnkit.nn.mlp import MLP, MLPNetwork
+from pinnkit.nn.stencil import Stencil
 
 
 class BranchNetwork(eqx.Module):
@@ -32,7 +34,7 @@ class BranchNetwork(eqx.Module):
 
     stencils: tuple[Stencil, ...]
     biases: tuple[Array, ...]
-    dense: MLPNetwork
+    dense: MLPNetwork | ModifiedNetwork
     activation: str = eqx.field(static=True)
 
     def __call__(self, functions: Array) -> Array:
@@ -48,7 +50,8 @@ class BranchNetwork(eqx.Module):
 @dataclasses.dataclass(frozen=True)
 class Branch:
     """Architecture of a branch: `channels` of the strided convolutions (none for a purely dense
-    branch), then `depth` dense layers of `width` units.
+    branch), then `depth` dense layers of `width` units, which are those of a `ModifiedMLP` if
+    `gated`.
 
     Raises OptionError for sizes below 1 or an unknown activation.
     """
@@ -57,14 +60,17 @@ class Branch:
     width: int = 128
     depth: int = 2
     activation: str = "gelu"
+    gated: bool = False
 
     def __post_init__(self) -> None:
         if any(c < 1 for c in self.channels):
             raise OptionError(f"Branch: channels {self.channels} must be positive; remove zeros.")
         self.dense()
 
-    def dense(self) -> MLP:
+    def dense(self) -> MLP | ModifiedMLP:
         """Architecture of the dense part."""
+        if self.gated:
+            return ModifiedMLP(self.width, self.depth, self.activation)
         # the inputs are values of functions or features of them, no coordinates
         return MLP(self.width, self.depth, self.activation, frequency=0)
 
@@ -75,7 +81,7 @@ class Branch:
         *stencil_keys, dense_key = jax.random.split(key, len(self.channels) + 1)
         widths = (in_channels, *self.channels)
         stencils = tuple(
-            Stencil.create(k, len(sensors), pair, "dirichlet", 2)
+            Stencil.create(k, pair, (("zero", "zero"),) * len(sensors), 2)
             for k, pair in zip(stencil_keys, itertools.pairwise(widths), strict=True)
         )
         biases = tuple(jnp.zeros(c) for c in self.channels)
@@ -87,18 +93,28 @@ class Branch:
 
 
 class LearnedModes(eqx.Module):
-    """Modes t(z) of a trunk network, whose coordinates are scaled from the box to [-1, 1]^d."""
+    """Modes t(z) of a trunk network, whose coordinates are scaled from the box to [-1, 1]^d.
 
-    network: MLPNetwork
+    Along axes with `harmonics` K > 0 the network sees cos k phi and sin k phi, k = 1 .. K, of the
+    phase phi from 0 to 2 pi along the axis, so that modes are periodic there (Lu et al., CMAME
+    393 (2022) 114778, section 3.1.3).
+    """
+
+    network: MLPNetwork | ModifiedNetwork
     lower: Array
     upper: Array
     outputs: int = eqx.field(static=True)
+    harmonics: tuple[int, ...] = eqx.field(static=True)
 
     def __call__(self, point: Array) -> Array:
         """(d,) -> (modes, outputs)."""
         lower, upper = jax.lax.stop_gradient((self.lower, self.upper))
         scaled = (2 * point - lower - upper) / (upper - lower)
-        return self.network(scaled).reshape(-1, self.outputs)
+        seen = []
+        for s, count in zip(scaled, self.harmonics, strict=True):
+            phase = jnp.pi * (s + 1) * jnp.arange(1, count + 1)
+            seen += [jnp.cos(phase), jnp.sin(phase)] if count else [s[None]]
+        return self.network(jnp.concatenate(seen)).reshape(-1, self.outputs)
 
 
 class TabulatedModes(eqx.Module):
@@ -121,10 +137,11 @@ class TabulatedModes(eqx.Module):
 
 
 class DeepONetNetwork(eqx.Module):
-    """sum_k b_k(functions) t_k(point); see `DeepONet`."""
+    """sum_k b_k(functions) t_k(point) + bias; see `DeepONet`."""
 
     branch: BranchNetwork
     trunk: LearnedModes | TabulatedModes
+    bias: Array | None
     outputs: int = eqx.field(static=True)
 
     def coefficients(self, functions: Array) -> Array:
@@ -133,7 +150,8 @@ class DeepONetNetwork(eqx.Module):
 
     def __call__(self, functions: Array, point: Array) -> Array:
         """(in_channels, *sensors) and (d,) -> (outputs,)."""
-        return jnp.sum(self.coefficients(functions) * self.trunk(point), axis=0)
+        found = jnp.sum(self.coefficients(functions) * self.trunk(point), axis=0)
+        return found if self.bias is None else found + self.bias
 
     def at(self, functions: Array, points: Array) -> Array:
         """(in_channels, *sensors) and (N, d) -> (N, outputs); the branch is evaluated once.
@@ -141,7 +159,8 @@ class DeepONetNetwork(eqx.Module):
         Under `vmap` over functions only, the trunk is evaluated once for the whole batch.
         """
         modes = jax.vmap(self.trunk)(points)
-        return jnp.einsum("kc,nkc->nc", self.coefficients(functions), modes)
+        found = jnp.einsum("kc,nkc->nc", self.coefficients(functions), modes)
+        return found if self.bias is None else found + self.bias[None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,17 +195,24 @@ class ProperModes:
 class DeepONet:
     """Architecture of a deep operator network.
 
-    modes: terms of the sum; branch: network of the sensor values; trunk: an `MLP` that learns the
-    modes as functions of position, or `ProperModes()`, which takes them from training outputs.
+    modes: terms of the sum; branch: network of the sensor values; trunk: an `MLP` or `ModifiedMLP`
+    that learns the modes as functions of position, or `ProperModes()`, which takes them from
+    training outputs; bias: whether a constant per output is added and learned, with which the sum
+    no longer vanishes where the modes do; harmonics: of the features that a learned trunk sees
+    along periodic axes, 0 for the plain coordinate, which knows nothing of the period.
 
-    Raises OptionError for fewer than one mode.
+    Raises OptionError for fewer than one mode or negative harmonics.
     """
 
     modes: int = 64
     branch: Branch = Branch(width=256)
-    trunk: MLP | ProperModes = ProperModes()
+    trunk: MLP | ModifiedMLP | ProperModes = ProperModes()
+    bias: bool = False
+    harmonics: int = 0
 
     def __post_init__(self) -> None:
+        if self.harmonics < 0:
+            raise OptionError(f"DeepONet: {self.harmonics} harmonics; give 0 or more.")
         if self.modes < 1:
             raise OptionError(f"DeepONet: {self.modes} modes; give a positive number.")
 
@@ -196,21 +222,31 @@ class DeepONet:
         sensors: tuple[int, ...],
         nodes: tuple[np.ndarray, ...],
         snapshots: np.ndarray,
+        boundary: tuple[str, ...] = (),
         *,
         key: Array,
     ) -> DeepONetNetwork:
         """Random network from functions on the sensor grid to fields on the box of `nodes`.
 
         nodes: output coordinates per axis; snapshots: training outputs (samples, *grid, outputs),
-        of which a learned trunk needs only the number of outputs.
+        of which a learned trunk needs only the number of outputs; boundary: "periodic" or another
+        word for each axis of `nodes`, none for no periodic axes. Nodes along periodic axes are
+        uniform and leave out the upper end.
         """
         outputs = snapshots.shape[-1]
         branch_key, trunk_key = jax.random.split(key)
         if isinstance(self.trunk, ProperModes):
             trunk = self.trunk.build(nodes, snapshots, self.modes)
         else:
-            network = self.trunk.build(len(nodes), self.modes * outputs, key=trunk_key)
-            lower, upper = (jnp.asarray([x[i] for x in nodes]) for i in (0, -1))
-            trunk = LearnedModes(network, lower, upper, outputs)
+            words = boundary or ("free",) * len(nodes)
+            require_boundary("DeepONet", words, len(nodes))
+            periodic = [word == "periodic" for word in words]
+            harmonics = tuple(self.harmonics * wraps for wraps in periodic)
+            seen = sum(2 * count or 1 for count in harmonics)
+            network = self.trunk.build(seen, self.modes * outputs, key=trunk_key)
+            last = [x[-1] + wraps * (x[1] - x[0]) for x, wraps in zip(nodes, periodic, strict=True)]
+            lower, upper = jnp.asarray([x[0] for x in nodes]), jnp.asarray(last)
+            trunk = LearnedModes(network, lower, upper, outputs, harmonics)
         branch = self.branch.build(in_channels, sensors, self.modes * outputs, key=branch_key)
-        return DeepONetNetwork(branch, trunk, outputs)
+        bias = jnp.zeros(outputs) if self.bias else None
+        return DeepONetNetwork(branch, trunk, bias, outputs)

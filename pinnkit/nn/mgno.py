@@ -6,7 +6,11 @@ restrictions and prolongations are small learned convolutions,
     v_{i+1} = gelu(W_i v_i + L_i v_i + b_i),      W_i: V-cycle,  L_i: pointwise matrix.
 
 Source: He, Liu and Xu, "MgNO: Efficient Parameterization of Linear Operators via Multigrid",
-ICLR 2024, arXiv:2310.19809, section 3 and algorithm 1.
+ICLR 2024, arXiv:2310.19809, section 3 and algorithm 1. There the source is restricted and
+boundaries are zero padding. Grids that have nodes on a wall would so carry zeros one spacing
+beyond it, which is another place on every level. Here the continuation is that of the condition:
+odd about the wall for zero values, even for zero normal derivatives, so that a V-cycle whose
+kernels are those of classical multigrid contracts the error at the classical rate.
 
 Arrays are kept channels-last inside, so that convolutions are matrix products.
 """
@@ -14,7 +18,6 @@ Arrays are kept channels-last inside, so that convolutions are matrix products.
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import equinox as eqx
 import jax
@@ -22,86 +25,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from pinnkit.errors import OptionError
-
-PADDING = {"dirichlet": "constant", "periodic": "wrap", "neumann": "reflect"}
-
-
-def _convolve(x: Array, kernel: Array, stride: int = 1) -> Array:
-    """Unpadded convolution (*grid, C_in) with (*k, C_in, C_out) -> (*grid', C_out).
-
-    Written as one matrix product over neighbours gathered axis by axis: inside compiled loops,
-    where training runs, XLA's own convolutions are several times slower on the CPU.
-    """
-    widths = kernel.shape[:-2]
-    for axis, (n, width) in enumerate(zip(x.shape[:-1], widths, strict=True)):
-        last = stride * ((n - width) // stride) + 1
-        shifted = [jax.lax.slice_in_dim(x, o, o + last, stride, axis=axis) for o in range(width)]
-        x = jnp.concatenate(shifted, axis=-1)
-    order = (*range(len(widths))[::-1], -2, -1)
-    return x @ kernel.transpose(order).reshape(-1, kernel.shape[-1])
-
-
-def _pad(x: Array, boundary: str) -> Array:
-    """One layer of neighbours around the grid, as the boundary condition continues the field."""
-    return jnp.pad(x, [(1, 1)] * (x.ndim - 1) + [(0, 0)], mode=PADDING[boundary])
-
-
-def _uniform(key: Array, shape: tuple[int, ...], fan_in: int) -> Array:
-    bound = 1 / math.sqrt(fan_in)
-    return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
-
-
-class Stencil(eqx.Module):
-    """A 3-point-per-axis convolution; `stride` 2 takes n nodes to ceil(n/2)."""
-
-    kernel: Array
-    stride: int = eqx.field(static=True)
-    boundary: str = eqx.field(static=True)
-
-    @classmethod
-    def create(cls, key: Array, ndim: int, sizes: tuple[int, int], boundary: str, stride: int = 1):
-        return cls(_uniform(key, (3,) * ndim + sizes, 3**ndim * sizes[0]), stride, boundary)
-
-    def __call__(self, x: Array) -> Array:
-        return _convolve(_pad(x, self.boundary), self.kernel, self.stride)
-
-
-class Prolongation(eqx.Module):
-    """Transposed convolution of stride 2 from ceil(n/2) to n nodes.
-
-    The kernel has 4 points along axes with an even number n of fine nodes and 3 along odd ones, so
-    that every grid size can be reached exactly. Coarse node c reaches the fine nodes 2c-1 .. 2c+2.
-    Each of the 2^d parities of the fine grid is an ordinary convolution with 2 points per axis;
-    all of them are computed at once and interleaved, which takes half the time of a dilated one.
-    """
-
-    kernel: Array
-    fine: tuple[int, ...] = eqx.field(static=True)
-    boundary: str = eqx.field(static=True)
-
-    @classmethod
-    def create(cls, key: Array, fine: tuple[int, ...], channels: int, boundary: str):
-        widths = tuple(3 if n % 2 else 4 for n in fine)
-        shape = (*widths, channels, channels)
-        return cls(_uniform(key, shape, math.prod(widths) * channels), fine, boundary)
-
-    def __call__(self, x: Array) -> Array:
-        ndim = x.ndim - 1
-        parts = _convolve(_pad(x, self.boundary), self._parities())
-        parts = parts.reshape(*parts.shape[:-1], *(2,) * ndim, -1)
-        pairs = [axis for i in range(ndim) for axis in (i, ndim + i)]
-        whole = parts.transpose(*pairs, 2 * ndim)
-        whole = whole.reshape(*(2 * (n + 1) for n in x.shape[:-1]), -1)
-        return whole[tuple(slice(1, 1 + n) for n in self.fine)]
-
-    def _parities(self) -> Array:
-        """(k, .., C, C) -> (2, .., C, 2^d C): taps per axis, and the parities as channels."""
-        ndim = self.kernel.ndim - 2
-        missing = [(0, 4 - k) for k in self.kernel.shape[:ndim]] + [(0, 0)] * 2
-        taps = jnp.pad(self.kernel, missing).reshape((2, 2) * ndim + self.kernel.shape[-2:])
-        taps = jnp.flip(taps, range(0, 2 * ndim, 2))
-        order = (*range(0, 2 * ndim, 2), 2 * ndim, *range(1, 2 * ndim, 2), 2 * ndim + 1)
-        return taps.transpose(order).reshape(*(2,) * ndim, self.kernel.shape[-2], -1)
+from pinnkit.nn.boundary import require_boundary, require_grid
+from pinnkit.nn.initial import require_sizes
+from pinnkit.nn.pointwise import uniform
+from pinnkit.nn.stencil import Ends, Prolongation, Stencil, ends_of
 
 
 class Smoothing(eqx.Module):
@@ -117,25 +44,27 @@ class Smoothing(eqx.Module):
 
 
 class Transfer(eqx.Module):
-    """Between one grid and the next coarser one."""
+    """Between one grid and the next coarser one; with `operator` A, what is left of the source,
+    f - A u, is restricted, else f."""
 
     restrict_state: Stencil
     restrict_source: Stencil
     prolong: Prolongation
+    operator: Stencil | None
+
+    def down(self, u: Array, f: Array) -> tuple[Array, Array]:
+        """State and source on the coarser grid."""
+        rest = f if self.operator is None else f - self.operator(u)
+        return self.restrict_state(u), self.restrict_source(rest)
 
 
 class Level(eqx.Module):
-    """What happens on one grid: smoothing steps, then the transfer unless it is the coarsest."""
+    """What happens on one grid: smoothing steps, then, unless it is the coarsest, everything on
+    coarser ones and the smoothing steps `after` it."""
 
     smoothings: tuple[Smoothing, ...]
     transfer: Transfer | None
-
-    def smooth(self, u: Array | None, f: Array) -> Array:
-        """The state after all smoothing steps, from none on the finest grid."""
-        for step in self.smoothings:
-            u = step(u, f)
-        assert u is not None
-        return u
+    after: tuple[Smoothing, ...]
 
 
 class VCycle(eqx.Module):
@@ -144,15 +73,21 @@ class VCycle(eqx.Module):
     levels: tuple[Level, ...]
 
     def __call__(self, f: Array) -> Array:
-        u, states = None, []
+        u: Array | None = None
+        visited = []
         for level in self.levels:
-            u = level.smooth(u, f)
+            for step in level.smoothings:
+                u = step(u, f)
+            assert u is not None
+            visited.append((level, u, f))
             if level.transfer is not None:
-                states.append((level.transfer, u))
-                u, f = level.transfer.restrict_state(u), level.transfer.restrict_source(f)
+                u, f = level.transfer.down(u, f)
+        for level, state, f in reversed(visited):
+            if level.transfer is not None:
+                u = state + level.transfer.prolong(u)
+            for step in level.after:
+                u = step(u, f)
         assert u is not None
-        for transfer, state in reversed(states):
-            u = state + transfer.prolong(u)
         return u
 
 
@@ -188,8 +123,13 @@ class MgNO:
 
     channels: functions per layer; layers: number of V-cycles in sequence; levels: grids per
     V-cycle (each has half the nodes of the one before, any size is allowed); smoothings: steps per
-    level, by default one each and two on the coarsest; boundary: how convolutions continue fields
-    beyond the grid, "dirichlet" (zero), "periodic" (wrapped) or "neumann" (reflected).
+    level, as a number or as (before, after) the coarser grids, by default one each before and two
+    on the coarsest; residual: whether f - A u is restricted in place of f.
+
+    boundary: how fields continue beyond the grid, one word or one per axis, None for the problem's
+    own conditions: "periodic", "dirichlet" (odd about the end node), "neumann" (even) or "free"
+    (straight on). All levels share the walls if the nodes along an axis number a multiple of
+    2^(levels - 1), plus one where it is not periodic.
 
     Raises OptionError for values out of range.
     """
@@ -197,84 +137,109 @@ class MgNO:
     channels: int = 12
     layers: int = 4
     levels: int = 5
-    boundary: str = "dirichlet"
-    smoothings: tuple[int, ...] | None = None
+    boundary: str | tuple[str, ...] | None = None
+    smoothings: tuple[int | tuple[int, int], ...] | None = None
+    residual: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("channels", "layers", "levels"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"MgNO: {name} must be at least 1; give a positive integer.")
-        if self.boundary not in PADDING:
+        require_sizes(self, "channels", "layers", "levels")
+        named = () if self.boundary is None else self.boundary
+        named = (named,) if isinstance(named, str) else named
+        require_boundary("MgNO", named, len(named))
+        steps = self._steps()
+        if len(steps) != self.levels or min(min(before - 1, after) for before, after in steps) < 0:
             raise OptionError(
-                f"MgNO: unknown boundary {self.boundary!r}; choose one of {', '.join(PADDING)}."
-            )
-        if self.smoothings is not None and (
-            len(self.smoothings) != self.levels or min(self.smoothings) < 1
-        ):
-            raise OptionError(
-                f"MgNO: smoothings {self.smoothings} must hold one positive number for each of the "
-                f"{self.levels} levels; give as many as there are levels."
+                f"MgNO: smoothings {self.smoothings} must hold one positive number, or a pair of "
+                f"which the first is positive, for each of the {self.levels} levels; give as many "
+                "as there are levels."
             )
 
     def build(
-        self, in_channels: int, out_channels: int, grid_shape: tuple[int, ...], *, key: Array
+        self,
+        in_channels: int,
+        out_channels: int,
+        grid_shape: tuple[int, ...],
+        boundary: tuple[str, ...],
+        *,
+        key: Array,
     ) -> MgNONetwork:
         """Random network for fields on `grid_shape`, kernels uniform in +-1/sqrt(fan-in).
 
         Raises OptionError if the coarsest grid would have fewer than two nodes along an axis.
         """
+        if self.boundary is not None:
+            same = isinstance(self.boundary, str)
+            boundary = (self.boundary,) * len(grid_shape) if same else self.boundary  # type: ignore[assignment]
+        require_grid("MgNO", grid_shape)
+        require_boundary("MgNO", boundary, len(grid_shape))
         shapes = self._shapes(grid_shape)
+        ends, whole = [], (True,) * len(grid_shape)
+        for shape in shapes:
+            ends.append(ends_of(boundary, whole))
+            whole = tuple(w and n % 2 == 1 for w, n in zip(whole, shape, strict=True))
         *layer_keys, head_key = jax.random.split(key, self.layers + 1)
         widths = [in_channels] + [self.channels] * self.layers
         layers = tuple(
-            self._layer(k, size, shapes) for k, size in zip(layer_keys, widths, strict=False)
+            self._layer(k, size, shapes, ends) for k, size in zip(layer_keys, widths, strict=False)
         )
-        head = _uniform(head_key, (self.channels, out_channels), self.channels)
+        head = uniform(head_key, (self.channels, out_channels), self.channels)
         return MgNONetwork(layers, head)
+
+    def _steps(self) -> list[tuple[int, int]]:
+        given = self.smoothings or (1,) * (self.levels - 1) + (2,)
+        return [(s, 0) if isinstance(s, int) else s for s in given]
 
     def _shapes(self, grid_shape: tuple[int, ...]) -> list[tuple[int, ...]]:
         shapes = [tuple(grid_shape)]
         for _ in range(self.levels - 1):
             shapes.append(tuple((n + 1) // 2 for n in shapes[-1]))
-        if not 1 <= len(grid_shape) <= 3 or min(shapes[-1]) < 2:
+        if min(shapes[-1]) < 2:
             raise OptionError(
                 f"MgNO: a grid of {grid_shape} nodes cannot be halved {self.levels - 1} times; "
-                "use fewer levels or a finer grid of one to three axes."
+                "use fewer levels or a finer grid."
             )
         return shapes
 
-    def _layer(self, key: Array, in_channels: int, shapes: list[tuple[int, ...]]) -> MgNOLayer:
+    def _layer(
+        self, key: Array, in_channels: int, shapes: list[tuple[int, ...]], ends: list[Ends]
+    ) -> MgNOLayer:
         cycle_key, matrix_key, bias_key = jax.random.split(key, 3)
-        steps = self.smoothings or (1,) * (self.levels - 1) + (2,)
         level_keys = jax.random.split(cycle_key, self.levels)
         levels = tuple(
-            self._level(level_keys[i], in_channels, shapes[i], steps[i], i)
-            for i in range(self.levels)
+            self._level(level_keys[i], in_channels, shapes, ends, i) for i in range(self.levels)
         )
         return MgNOLayer(
             VCycle(levels),
-            _uniform(matrix_key, (in_channels, self.channels), in_channels),
-            _uniform(bias_key, (self.channels,), in_channels),
+            uniform(matrix_key, (in_channels, self.channels), in_channels),
+            uniform(bias_key, (self.channels,), in_channels),
         )
 
     def _level(
-        self, key: Array, sources: int, shape: tuple[int, ...], steps: int, index: int
+        self,
+        key: Array,
+        sources: int,
+        shapes: list[tuple[int, ...]],
+        ends: list[Ends],
+        index: int,
     ) -> Level:
-        ndim, width = len(shape), self.channels
-        keys = iter(jax.random.split(key, 2 * steps + 3))
+        width, (before, after) = self.channels, self._steps()[index]
+        keys = iter(jax.random.split(key, 2 * (before + after) + 4))
 
         def stencil(inputs: int, outputs: int, stride: int = 1) -> Stencil:
-            return Stencil.create(next(keys), ndim, (inputs, outputs), self.boundary, stride)
+            return Stencil.create(next(keys), (inputs, outputs), ends[index], stride)
 
-        smoothings = tuple(
-            Smoothing(
-                stencil(sources, width),
-                None if index == 0 and step == 0 else stencil(width, sources),
-            )
-            for step in range(steps)
-        )
+        def smoothing(first: bool) -> Smoothing:
+            correction = stencil(sources, width)
+            return Smoothing(correction, None if first else stencil(width, sources))
+
+        steps = tuple(smoothing(index == 0 and i == 0) for i in range(before))
         if index == self.levels - 1:
-            return Level(smoothings, None)
-        prolong = Prolongation.create(next(keys), shape, width, self.boundary)
-        transfer = Transfer(stencil(width, width, 2), stencil(sources, sources, 2), prolong)
-        return Level(smoothings, transfer)
+            return Level(steps, None, tuple(smoothing(False) for _ in range(after)))
+        prolong = Prolongation.create(next(keys), shapes[index], width, ends[index + 1])
+        transfer = Transfer(
+            stencil(width, width, 2),
+            stencil(sources, sources, 2),
+            prolong,
+            stencil(width, sources) if self.residual else None,
+        )
+        return Level(steps, transfer, tuple(smoothing(False) for _ in range(after)))

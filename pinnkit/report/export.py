@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import xarray
 
 MESH = (".vtu", ".vtk")
+STABLEHLO = ".stablehlo"
 _CELLS = {1: "line", 2: "quad", 3: "hexahedron"}
 
 
@@ -53,12 +54,17 @@ def export(
       out. For all of time write `.pvd`.
     - `.pvd`: a ParaView series, 51 `.vtu` files from the first to the last time beside it.
     - `.h5`, `.nc`, `.npz`, `.csv`: all of time, or one `time`; readable by `reference.read`.
+    - `.stablehlo`: of an operator, the function itself (`compiled.export_operator`).
 
     Raises `OptionError` for another suffix, a time outside the domain, and one time with `.pvd`.
     """
     path, suffix = Path(path), Path(path).suffix.lower()
     if suffix in MESH:
         _write_mesh(solution, path, resolution, _time(solution, time))
+    elif suffix == STABLEHLO:
+        from pinnkit.report.compiled import export_operator
+
+        return export_operator(solution, path, resolution)  # type: ignore[arg-type]
     elif suffix == ".pvd":
         if time is not None:
             raise OptionError(f"'{path}' takes all times. Leave time={time:g} out, or write .vtu.")
@@ -70,7 +76,7 @@ def export(
     else:
         raise OptionError(
             f"Cannot export to '{path}': unknown kind '{suffix}'. "
-            f"Choose one of {' '.join((*MESH, '.pvd', *WRITABLE))}."
+            f"Choose one of {' '.join((*MESH, '.pvd', STABLEHLO, *WRITABLE))}."
         )
     return path
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pinnkit import precision
-from pinnkit.data import Dataset
+from pinnkit.data import Dataset, shared
 from pinnkit.data.file import is_dataset
 from pinnkit.derivatives import Axis, FourierAxis
 from pinnkit.errors import OptionError
@@ -44,6 +44,7 @@ class HeldOut:
       itself in `low`; `n_samples`.
     - `by_time`: mean relative L2 error by time and field; empty for steady problems.
     - `errors`: relative L2 error (samples, fields).
+    - `shared`: how many of the samples were in the training set, so that their errors flatter.
     - `floor`: the mean error that the data state of themselves; None if unknown.
     """
 
@@ -54,6 +55,7 @@ class HeldOut:
     errors: np.ndarray
     data: Dataset
     ours: np.ndarray
+    shared: int = 0
 
     @property
     def floor(self) -> float | None:
@@ -68,6 +70,7 @@ class HeldOut:
             for name, row in rows.items()
         }
         result = {"fields": fields, "reference": self.reference, "reference_floor": self.floor}
+        result["shared_with_training"] = self.shared
         json.dumps(result, allow_nan=False)
         return result
 
@@ -112,8 +115,13 @@ class HeldOut:
         floor = "unknown" if self.floor is None else f"{self.floor:.1e}"
         return (
             f"{self.name} against {len(self.data)} samples of {self.reference}, whose own error "
-            f"is {floor}\n{numbers.to_string()}"
+            f"is {floor}{self._flattered()}\n{numbers.to_string()}"
         )
+
+    def _flattered(self) -> str:
+        if not self.shared:
+            return ""
+        return f"; {self.shared} of them were in the training set, whose errors flatter"
 
 
 def samples_in(
@@ -170,6 +178,7 @@ def compare_held_out(solution: Solution, data: Dataset, reference: str = "a data
         relative(counted[0] - counted[1], counted[1]),
         data,
         ours,
+        shared(solution.provenance.get("training inputs", ()), data),
     )
 
 

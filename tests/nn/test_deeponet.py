@@ -1,5 +1,6 @@
 """Deep operator networks: shapes, the fast path, proper modes, scaled coordinates."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from pinnkit.errors import OptionError
 from pinnkit.nn.deeponet import Branch, DeepONet, ProperModes
+from pinnkit.nn.gated import ModifiedMLP
 from pinnkit.nn.mlp import MLP
 
 NODES = (np.linspace(0, 1, 9), np.linspace(-1, 1, 11))
@@ -85,7 +87,29 @@ def test_tables_and_box_are_not_trained(key):
         assert jnp.any(gradient.branch.dense.weights[0])
 
 
+def test_periodic_modes(key):
+    """With harmonics the value at the upper end, which is no node, is that at the lower one."""
+    nodes = (np.linspace(0, 2, 8, endpoint=False), np.linspace(0, 1, 5))
+    data = np.zeros((3, 8, 5, 1))
+    architecture = DeepONet(4, Branch(width=8), MLP(8, 1), harmonics=2)
+    network = architecture.build(1, (13,), nodes, data, ("periodic", "free"), key=key)
+    f = jax.random.normal(key, (1, 13))
+    a, b, c = network.at(f, jnp.asarray([[0.0, 0.4], [2.0, 0.4], [1.0, 0.4]]))[:, 0]
+    assert abs(a - b) < 1e-5 < 1e-3 < abs(a - c)
+
+
+def test_gated_branch_and_trunk_with_a_constant(key):
+    architecture = DeepONet(4, Branch(width=8, gated=True), ModifiedMLP(8, 2), bias=True)
+    network = architecture.build(1, (13,), NODES, snapshots(), key=key)
+    shifted = eqx.tree_at(lambda n: n.bias, network, jnp.asarray([1.0, -2.0]))
+    f, z = jax.random.normal(key, (1, 13)), jnp.asarray([0.2, 0.1])
+    assert jnp.allclose(shifted(f, z) - network(f, z), shifted.bias, atol=1e-5)
+    assert jnp.allclose(shifted.at(f, z[None])[0], shifted(f, z), atol=1e-5)
+
+
 def test_errors():
+    with pytest.raises(OptionError, match="0 or more"):
+        DeepONet(harmonics=-1)
     with pytest.raises(OptionError, match="positive"):
         DeepONet(0)
     with pytest.raises(OptionError, match="positive"):

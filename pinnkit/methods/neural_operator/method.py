@@ -13,7 +13,7 @@ import numpy as np
 
 from pinnkit import precision
 from pinnkit.compile import System
-from pinnkit.data import Dataset
+from pinnkit.data import Dataset, marks
 from pinnkit.derivatives import FourierAxis
 from pinnkit.errors import MethodError, OptionError
 from pinnkit.methods.base import Method, Progress, Run
@@ -132,7 +132,8 @@ class Operator(Method):
         result = self._fit(objective, field.map, training_key, system, run)
         field = eqx.tree_at(lambda f: f.map, field, result.params)
         errors = np.asarray(jnp.mean(_errors(field, *in_memory(test, dtype)), axis=0))
-        return self._solution(system, run, field, result, errors, data_s)
+        solution = self._solution(system, run, field, result, errors, data_s)
+        return dataclasses.replace(solution, provenance={"training inputs": marks(train)})
 
     @property
     def _unseen(self) -> bool:
@@ -198,11 +199,14 @@ class Operator(Method):
             _, outputs = train.arrays()
             snapshots = np.moveaxis((outputs - facts.mean) / facts.scale, 1, -1)
             nodes = tuple(axis.nodes for axis in train.grid)
-            network = self.architecture.build(1, shape, nodes, snapshots, key=key)
+            wraps = tuple(isinstance(axis, FourierAxis) for axis in train.grid)
+            boundary = tuple("periodic" if w else "free" for w in wraps)
+            network = self.architecture.build(1, shape, nodes, snapshots, boundary, key=key)
             mapping = PointMap(network)
             # proper modes vanish where all training outputs agree
+            vanish = not mapping.pointwise and network.bias is None
             free = ((False, False),) * len(train.grid)
-            return mapping, facts.ends if mapping.pointwise else free
+            return mapping, free if vanish else facts.ends
         frame = frame_axis(train.grid, train.sensors)
         ends = list(facts.ends)
         known, frames = 0, 1

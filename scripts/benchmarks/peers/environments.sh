@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # One virtual environment per peer under runs/peers, with pinned versions.
-#   environments.sh [deepxde] [jinns] [deepxde-jax] [pina]     the first two if none is named
-# The last two are needed for rates of steps only. PYTHON chooses the interpreter, 3.11 or later.
+#   environments.sh [deepxde] [jinns] [deepxde-jax] [pina] [neuraloperator]     the first two if none is named
+# The last three are needed for rates of steps only. PYTHON chooses the interpreter, 3.11 or later.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
@@ -15,8 +15,9 @@ packages() {
     deepxde) echo "$COMMON $TORCH $DEEPXDE" ;;
     deepxde-jax) echo "$COMMON $JAX $DEEPXDE flax==0.12.8" ;;
     jinns) echo "$COMMON $JAX jinns==1.10.2 equinox==0.13.8 jaxtyping==0.3.11" ;;
+    neuraloperator) echo "$COMMON $TORCH neuraloperator==2.0.0" ;;
     pina) echo "$COMMON $TORCH pina-mathlab==0.3.2.post2610 lightning==2.6.6 torch-geometric==2.8.1" ;;
-    *) echo "no environment '$1'. Choose deepxde, deepxde-jax, jinns or pina." >&2; return 1 ;;
+    *) echo "no environment '$1'. Choose deepxde, deepxde-jax, jinns, neuraloperator or pina." >&2; return 1 ;;
   esac
 }
 
