@@ -143,8 +143,8 @@ def stagger(options: argparse.Namespace) -> None:
     """Errors and times for a frame of a plain network, and of four of half the width."""
     problem, train, test = flow(options.data, options.samples or 120)
     for name, architecture in (
-        ("FNO, width 32", FNO(32, 12, 4)),
-        ("NeuralStagger, width 16", NeuralStagger(FNO(16, 8, 4), 2)),
+        ("FNO, width 32", FNO(32, 12, 4, anchored=True)),
+        ("NeuralStagger, width 16", NeuralStagger(FNO(16, 8, 4, anchored=True), 2)),
     ):
         method = pk.Emulator(architecture, train, steps=options.steps or 1000, batch=8)
         solution = pk.solve(problem, method, key=options.key, quiet=True)

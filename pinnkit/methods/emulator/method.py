@@ -38,7 +38,8 @@ class Emulator(Method):
     field whose mean over space never changes in the training data keeps it exactly. The solution
     takes the initial state, `solution(a=..., t=..., x=...)`.
 
-    - `architecture`: one on grids: `FNO(...)`, `MgNO(...)`, also inside `NeuralStagger(...)`.
+    - `architecture`: one on grids: `FNO(...)`, `MgNO(...)`, also inside `NeuralStagger(...)`. If
+      the equations depend on position (a forcing), it must know positions: `FNO(anchored=True)`.
     - `data`: a `Dataset` of trajectories (`pk.dataset`, `pk.read_dataset`), else `samples` are
       generated, as for `Operator`, with `resolution` intervals along each space axis and
       `frames` in time. A sixth of given data is set aside for validation and test together.

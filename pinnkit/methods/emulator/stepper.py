@@ -35,9 +35,17 @@ class Scales(eqx.Module):
 
     @classmethod
     def of(cls, found: Facts, space: tuple[Axis, ...]) -> Scales:
-        names = ("centre", "deviation", "change", "level", "spread")
-        numbers = (jnp.asarray(getattr(found, name)) for name in names)
-        return cls(*numbers, found.conserved, found.still, space)
+        """Those of a training set on the grid of `space`."""
+        return cls(
+            jnp.asarray(found.centre),
+            jnp.asarray(found.deviation),
+            jnp.asarray(found.change),
+            jnp.asarray(found.level),
+            jnp.asarray(found.spread),
+            found.conserved,
+            found.still,
+            space,
+        )
 
     def normalised(self, states: Array) -> Array:
         """(..., c, *space) -> the same, of mean zero and deviation one over the training set."""
