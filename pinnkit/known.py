@@ -22,6 +22,9 @@ from pinnkit.geometry import (
     Product,
     Union,
 )
+from pinnkit.methods.emulator.correction import Correction
+from pinnkit.methods.emulator.field import EmulatorField
+from pinnkit.methods.emulator.stepper import Interleaved, Scales, Stepper
 from pinnkit.methods.evolving.field import EvolvingField
 from pinnkit.methods.gridfield import ClosedForm, GridField
 from pinnkit.methods.lagrangian.field import LabelledField
@@ -45,6 +48,7 @@ from pinnkit.nn.mlp import MLPNetwork
 from pinnkit.nn.pointwise import ChannelMLP
 from pinnkit.nn.separable import SeparableNetwork
 from pinnkit.nn.spectral import SpectralConv
+from pinnkit.nn.stagger import StaggeredNetwork
 from pinnkit.nn.stencil import Prolongation, Stencil
 from pinnkit.nn.transformer import Attention, Block, TransformerNetwork
 from pinnkit.nn.uno import UNONetwork
@@ -110,6 +114,7 @@ OPERATORS = (
     Attention,
     Block,
 )
+EMULATORS = (EmulatorField, Stepper, Interleaved, Scales, Correction, StaggeredNetwork)
 LAYERS = (eqx.nn.Linear, eqx.nn.Conv, eqx.nn.ConvTranspose)
 
 KNOWN: tuple[type, ...] = (
@@ -123,5 +128,6 @@ KNOWN: tuple[type, ...] = (
     *EXPERTS,
     *GRIDS,
     *OPERATORS,
+    *EMULATORS,
     *LAYERS,
 )

@@ -65,6 +65,10 @@ class Learned(Protocol):
         """Fields (S, c, *grid) for input functions (S, *sensors)."""
         ...
 
+    def predicted(self, fields: Any, skip: int = 1) -> Any:
+        """Fields without what is given; the grid's axes follow after `skip` dimensions."""
+        ...
+
 
 class Pointwise(Evaluator):
     """A function of one point, (d,) -> (c,), mapped over points."""

@@ -21,6 +21,8 @@ METHODS = {
     "evolving": ("evolving", "Evolving"),
     "lagrangian": ("lagrangian", "Lagrangian"),
     "operator": ("neural_operator", "Operator"),
+    "emulator": ("emulator", "Emulator"),
+    "noda": ("emulator", "NODA"),
     "eigen": ("eigen", "Eigen"),
     "lines": ("lines", "Lines"),
     "steady": ("steady", "Steady"),

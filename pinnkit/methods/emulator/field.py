@@ -141,6 +141,15 @@ class EmulatorField(Evaluator):
                 found = own.resample(found, i + 2, axis.n)
         return np.asarray(found)
 
+    def predicted(self, fields: Any, skip: int = 1) -> Any:
+        """What of fields is a prediction: all but the first instant, if that is given.
+
+        The axes of the grid follow after `skip` dimensions.
+        """
+        if self.diagnosed:
+            return fields
+        return fields[(*(slice(None),) * (skip + self.frame), slice(1, None))]
+
     def _steps(self, wanted: Axis) -> tuple[int, int]:
         """Steps to take, and how many of them lie between instants (0: interpolate)."""
         own = self.instants

@@ -38,12 +38,13 @@ class Emulator(Method):
     field whose mean over space never changes in the training data keeps it exactly. The solution
     takes the initial state, `solution(a=..., t=..., x=...)`.
 
-    - `architecture`: one on grids: `FNO(...)`, `MgNO(...)`, also inside `NeuralStagger(...)`.
+    - `architecture`: one on grids: `FNO(...)`, `MgNO(...)`, also inside `NeuralStagger(...)`. If
+      the equations depend on position (a forcing), it must know positions: `FNO(anchored=True)`.
     - `data`: a `Dataset` of trajectories (`pk.dataset`, `pk.read_dataset`), else `samples` are
       generated, as for `Operator`, with `resolution` intervals along each space axis and
       `frames` in time. A sixth of given data is set aside for validation and test together.
-    - `after`: drop what comes earlier and take the state at this time for the initial one, so that
-      chaotic systems start from their attractor.
+    - `after`: when frames begin; the state at this time counts as the initial one, so that chaotic
+      systems start from their attractor. Of given data what comes earlier is dropped.
     - `history`: states that the network sees; before the first all are equal to it.
     - `unroll`: steps through which the error is followed in training; several numbers are phases
       of training one after another, the first of them with all `steps`, the others with a fifth.
@@ -115,7 +116,7 @@ class Emulator(Method):
             return "its equations change with time, while an emulator's step is always the same"
         try:
             if self.data is None:
-                family_of(system, self.resolution, self.frames, 0.1)
+                family_of(system, self.resolution, self.frames, after=self.after)
             else:
                 check_data(system, self.data)
                 layout(self.data.subset(slice(0, 10)))
@@ -154,13 +155,13 @@ class Emulator(Method):
     def _data(self, system: System, run: Run, key: jax.Array) -> tuple[Dataset, np.ndarray | None]:
         """All trajectories, and the initial state of an ordinary problem."""
         if self.data is not None:
-            return _later(self.data, self.after), None
-        family = family_of(system, self.resolution, self.frames, 0.1)
+            return self.data if self.after is None else self.data.after(self.after), None
+        family = family_of(system, self.resolution, self.frames, after=self.after)
         seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
         made = {"digest": system.digest, "seed": seed}
         count = self.samples + 2 * max(self.samples // 10, 5)
         data, declared = generate(system, family, count, seed, made, run.report, run.interrupted)
-        return _later(data, self.after), declared if self.after is None else None
+        return data, declared if self.after is None else None
 
     def _require_length(self, data: Dataset, plan: Layout) -> None:
         stored = data.grid[plan.frame].n - 1
@@ -194,7 +195,7 @@ class Emulator(Method):
             stack(first, self.span - 1, carried),
             stack(onward, self.span, carried + others),
         )
-        return Interleaved(scales, networks, self.span)
+        return Interleaved(scales, networks, self.span, self.span)
 
     def _phases(
         self, propagator: Propagator, train: Shelf, held: Shelf, data: Dataset
@@ -275,10 +276,6 @@ class Training:
     test: Shelf
     result: FitResult
     data_s: float
-
-
-def _later(data: Dataset, after: float | None) -> Dataset:
-    return data if after is None else data.after(after)
 
 
 def single(tree: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
@@ -46,7 +47,7 @@ def fit_phases(
         if found is not None:
             begin, histories = int(found.notes["phase"]), list(found.notes["histories"])
             _, unpack = ravel_pytree(eqx.filter(params, eqx.is_inexact_array))
-            numbers = unpack(found.arrays["params"])
+            numbers = unpack(jnp.asarray(found.arrays["params"]))
             params = eqx.combine(numbers, params)
     result = None
     for k in range(begin, len(phases)):

@@ -35,9 +35,17 @@ class Scales(eqx.Module):
 
     @classmethod
     def of(cls, found: Facts, space: tuple[Axis, ...]) -> Scales:
-        names = ("centre", "deviation", "change", "level", "spread")
-        numbers = (jnp.asarray(getattr(found, name)) for name in names)
-        return cls(*numbers, found.conserved, found.still, space)
+        """Those of a training set on the grid of `space`."""
+        return cls(
+            jnp.asarray(found.centre),
+            jnp.asarray(found.deviation),
+            jnp.asarray(found.change),
+            jnp.asarray(found.level),
+            jnp.asarray(found.spread),
+            found.conserved,
+            found.still,
+            space,
+        )
 
     def normalised(self, states: Array) -> Array:
         """(..., c, *space) -> the same, of mean zero and deviation one over the training set."""
@@ -110,17 +118,13 @@ class Interleaved(Propagator):
     """`span` sequences of every `span`-th state, each with its own network (NeuralStagger).
 
     `networks` are two: those, stacked, that take the first state to each of the next span - 1, and
-    those that take each sequence onward.
+    those that take each sequence onward. The window has one state of each, `memory` = `span`.
     """
 
     scales: Scales
     networks: tuple[Any, Any]
+    memory: int = eqx.field(static=True)
     span: int = eqx.field(static=True)
-
-    @property
-    def memory(self) -> int:  # type: ignore[override]
-        """All sequences have one state in the window."""
-        return self.span
 
     def begin(self, start: Array) -> Array:
         step = lambda network: _single(self.scales, network, start[None])[0][0]  # noqa: E731

@@ -1,0 +1,183 @@
+"""Emulators: errors of one step, valid times, measurements on few points, staggered networks.
+
+    python scripts/benchmarks/emulators.py ks --data DIR
+    python scripts/benchmarks/emulators.py noda --data DIR
+    python scripts/benchmarks/emulators.py stagger --data DIR
+
+Trajectories are generated once (`pk.dataset`, keys 0 for training and 1 for the test) and kept in
+DIR; everything else belongs to `--key`. Every line of figures is printed as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from sympy import pi
+
+import pinnkit as pk
+from pinnkit.methods.emulator.method import single
+from pinnkit.methods.emulator.noda import twin_errors
+from pinnkit.methods.emulator.objective import Shelf
+from pinnkit.methods.emulator.trajectories import layout, trajectories
+from pinnkit.nn import FNO, DyMixOp, NeuralStagger
+
+PROBLEMS = Path(__file__).resolve().parents[2] / "problems"
+LYAPUNOV = 0.088
+"""Largest exponent of Kuramoto-Sivashinsky on long boxes, for which 1/11 is usual."""
+REPEATS = 30
+
+
+def chaos(folder: Path, length: Any, resolution: int, samples: int) -> tuple[Any, ...]:
+    """Kuramoto-Sivashinsky on its attractor: problem, training set and test set, dt = 0.5."""
+    problem = pk.load(PROBLEMS / "ks_family.py", end=150, length=length)
+    sets = []
+    for key, count in ((0, samples), (1, 40)):
+        out = folder / f"ks_{resolution}_{key}.h5"
+        data = pk.dataset(
+            problem, count, resolution=resolution, frames=200, after=50, key=key, out=out
+        )
+        sets.append(data)
+    return problem, *sets
+
+
+def flow(folder: Path, samples: int) -> tuple[Any, ...]:
+    """Vorticity of the stirred flow, nu = 1e-3, 64 x 64, up to t = 20 in unit steps."""
+    problem = pk.load(PROBLEMS / "navier_stokes_family.py")
+    sets = [
+        pk.dataset(problem, n, resolution=64, frames=20, key=key, out=folder / f"ns_64_{key}.h5")
+        for key, n in ((0, samples), (1, 16))
+    ]
+    return problem, *sets
+
+
+def tell(**figures: Any) -> None:
+    """One line of figures."""
+    plain = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in figures.items()}
+    print(json.dumps(plain), flush=True)
+
+
+def ks(options: argparse.Namespace) -> None:
+    """One-step error and valid time of two architectures after equally many steps."""
+    problem, train, test = chaos(options.data, 32 * pi, 128, options.samples or 500)
+    for name, architecture in (
+        ("FNO", FNO(32, 24, 4)),
+        ("DyMixOp", DyMixOp(32, 24, 4, anchored=False)),
+    ):
+        method = pk.Emulator(architecture, train, steps=options.steps or 3000)
+        solution = pk.solve(problem, method, key=options.key, quiet=True)
+        valid = solution.compare(test).valid_time(lyapunov=LYAPUNOV).loc["u"]
+        tell(
+            case="ks",
+            architecture=name,
+            parameters=solution.stats["parameters"],
+            steps=method.steps,
+            one_step=solution.stats["one-step error"],
+            valid_time=float(valid["valid_time"]),
+            lyapunov_times=float(valid["lyapunov_times"]),
+            training_s=solution.stats["training_s"],
+        )
+
+
+def noda(options: argparse.Namespace) -> None:
+    """Median errors over 200 steps with 5 % of the nodes measured at 20 dB, and without."""
+    for length, resolution, networks in (
+        (22, 64, (FNO(24, 16, 3), FNO(24, 16, 3))),
+        (32 * pi, 128, (FNO(32, 24, 4), FNO(32, 24, 3))),
+    ):
+        problem, train, test = chaos(options.data, length, resolution, options.samples or 500)
+        shelf = Shelf.of(*trajectories(test, layout(test)))
+        for fixed in (False, True):
+            observations = pk.Observations(0.05, 20.0, fixed=fixed)
+            emulator = pk.Emulator(networks[0], train, steps=options.steps or 2000)
+            method = pk.NODA(emulator, networks[1], observations)
+            solution = pk.solve(problem, method, key=options.key, quiet=True)
+            found = twin_errors(solution.evaluator, shelf, observations, jax.random.key(1))
+            for word, errors in zip(("assimilated", "alone"), found, strict=True):
+                medians = np.median(errors, axis=0)
+                tell(
+                    case="noda",
+                    nodes=resolution,
+                    fixed=fixed,
+                    forecast=word,
+                    **{f"step_{n}": float(medians[n]) for n in (10, 50, 100, 150, 200)},
+                    training_s=solution.stats["training_s"],
+                )
+
+
+def frame_seconds(field: Any) -> float:
+    """Shortest time of one frame, in single precision."""
+    propagator = single(field.propagator)
+    step = eqx.filter_jit(lambda p, window: p.advance(window)[0])
+    window = propagator.begin(jnp.asarray(field.state(field.start), jnp.float32))
+    return shortest(step, propagator, window) / propagator.span
+
+
+def part_seconds(field: Any) -> float:
+    """Shortest time of the network of one sub-grid."""
+    network = single(field.propagator.networks)
+    shape = [axis.n // s for axis, s in zip(field.space, network.factors, strict=True)]
+    forward = eqx.filter_jit(lambda n, u: n(u))
+    return shortest(forward, network.part(0), jnp.ones((1, *shape), jnp.float32))
+
+
+def shortest(function: Any, *given: Any) -> float:
+    """Shortest of some calls, after a first one."""
+    function(*given).block_until_ready()
+    found = []
+    for _ in range(REPEATS):
+        begin = time.perf_counter()
+        function(*given).block_until_ready()
+        found.append(time.perf_counter() - begin)
+    return min(found)
+
+
+def stagger(options: argparse.Namespace) -> None:
+    """Errors and times for a frame of a plain network, and of four of half the width."""
+    problem, train, test = flow(options.data, options.samples or 120)
+    for name, architecture in (
+        ("FNO, width 32", FNO(32, 12, 4, anchored=True)),
+        ("NeuralStagger, width 16", NeuralStagger(FNO(16, 8, 4, anchored=True), 2)),
+    ):
+        method = pk.Emulator(architecture, train, steps=options.steps or 1000, batch=8)
+        solution = pk.solve(problem, method, key=options.key, quiet=True)
+        table = solution.compare(test).table
+        staggered = isinstance(architecture, NeuralStagger)
+        tell(
+            case="stagger",
+            architecture=name,
+            parameters=solution.stats["parameters"],
+            steps=method.steps,
+            one_step=solution.stats["one-step error"],
+            roll_out=float(table.loc["w", "rel_l2"]),
+            frame_ms=1e3 * frame_seconds(solution.evaluator),
+            part_ms=1e3 * part_seconds(solution.evaluator) if staggered else None,
+            training_s=solution.stats["training_s"],
+        )
+
+
+def main() -> None:
+    """Run one case, or all."""
+    cases = {"ks": ks, "noda": noda, "stagger": stagger}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("case", choices=(*cases, "all"))
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of trajectories")
+    parser.add_argument("--steps", type=int, help="of the emulators' training")
+    parser.add_argument("--samples", type=int, help="trajectories to train on")
+    parser.add_argument("--key", type=int, default=0)
+    options = parser.parse_args()
+    options.data.mkdir(parents=True, exist_ok=True)
+    for name, case in cases.items():
+        if options.case in (name, "all"):
+            case(options)
+
+
+if __name__ == "__main__":
+    main()
