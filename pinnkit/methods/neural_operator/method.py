@@ -29,6 +29,7 @@ from pinnkit.methods.neural_operator.physics import declared as known_before
 from pinnkit.methods.neural_operator.statistics import Statistics, statistics
 from pinnkit.methods.neural_operator.symmetry import Images, symmetries
 from pinnkit.nn.deeponet import DeepONet
+from pinnkit.nn.initial import built
 from pinnkit.solution import Solution, Status
 from pinnkit.training import Adam, FitResult, OneCycle, Stage, fit
 
@@ -138,8 +139,8 @@ class Operator(Method):
         )
         result = self._fit(objective, field.map, training_key, system, run)
         field = eqx.tree_at(lambda f: f.map, field, result.params)
-        errors = np.asarray(jnp.mean(_errors(field, *in_memory(test, dtype)), axis=0))
-        solution = self._solution(system, run, field, result, errors, data_s)
+        errors, squares = (np.asarray(e) for e in _errors(field, *in_memory(test, dtype)))
+        solution = self._solution(system, run, field, result, errors, squares, data_s)
         return dataclasses.replace(solution, provenance={"training inputs": marks(train)})
 
     def _images(self, system: System, train: Dataset, facts: Statistics) -> Images | None:
@@ -229,7 +230,7 @@ class Operator(Method):
             ends[frame] = (False, False)
         channels = len(train.fields) * frames
         boundary = train.boundary or boundaries(train, facts)
-        network = self.architecture.build(1, channels, shape, boundary, key=key)
+        network = built(self.architecture, 1, channels, shape, boundary, key=key)
         return GridMap(network, len(train.fields), known), tuple(ends)
 
     def _fit(
@@ -266,6 +267,7 @@ class Operator(Method):
         field: OperatorField,
         result: FitResult,
         errors: np.ndarray,
+        squares: np.ndarray,
         data_s: float,
     ) -> Solution:
         stats = {
@@ -275,6 +277,7 @@ class Operator(Method):
             "compile_s": result.stats["compile_s"],
             "parameters": sum(a.size for a in jax.tree.leaves(eqx.filter(field.map, eqx.is_array))),
             "validation error": result.score,
+            "mean square error": dict(zip(system.fields, squares.tolist(), strict=True)),
             "input function": field.name,
             "resolution": " x ".join(str(axis.n) for axis in field.grid),
         }
@@ -330,5 +333,12 @@ def readable(losses: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @eqx.filter_jit
-def _errors(field: OperatorField, inputs: jax.Array, outputs: jax.Array) -> jax.Array:
-    return errors_of(field, inputs, outputs, RelativeL2())
+def _errors(
+    field: OperatorField, inputs: jax.Array, outputs: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Relative L2 errors and mean squares of the errors (c,), means over the samples."""
+    found = jax.vmap(field.on_grid)(inputs)
+    wrong = field.predicted(found, 2) - field.predicted(outputs, 2)
+    over = (0, *range(2, wrong.ndim))
+    relative = jnp.mean(errors_of(field, inputs, outputs, RelativeL2()), axis=0)
+    return relative, jnp.mean(wrong**2, axis=over)
