@@ -183,7 +183,6 @@ WELLS = Section(
     ),
 )
 
-SHORT = "500 samples, 600 steps"
 DEEP = pk.nn.DeepONet(
     modes=50,
     branch=pk.nn.Branch(width=64, depth=3, activation="tanh"),
