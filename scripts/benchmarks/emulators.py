@@ -88,14 +88,16 @@ def ks(options: argparse.Namespace) -> None:
 
 def noda(options: argparse.Namespace) -> None:
     """Median errors over 200 steps with 5 % of the nodes measured at 20 dB, and without."""
-    for length, resolution, networks in (
-        (22, 64, (FNO(24, 16, 3), FNO(24, 16, 3))),
-        (32 * pi, 128, (FNO(32, 24, 4), FNO(32, 24, 3))),
-    ):
+    cases = {
+        64: (22, FNO(24, 16, 3), FNO(24, 16, 3)),
+        128: (32 * pi, FNO(32, 24, 4), FNO(32, 24, 3)),
+    }
+    for resolution in options.nodes:
+        length, *networks = cases[resolution]
         problem, train, test = chaos(options.data, length, resolution, options.samples or 500)
         shelf = Shelf.of(*trajectories(test, layout(test)))
-        for fixed in (False, True):
-            observations = pk.Observations(0.05, 20.0, fixed=fixed)
+        for fixed in options.fixed:
+            observations = pk.Observations(0.05, 20.0, fixed=bool(fixed))
             emulator = pk.Emulator(networks[0], train, steps=options.steps or 2000)
             method = pk.NODA(emulator, networks[1], observations)
             solution = pk.solve(problem, method, key=options.key, quiet=True)
@@ -105,7 +107,7 @@ def noda(options: argparse.Namespace) -> None:
                 tell(
                     case="noda",
                     nodes=resolution,
-                    fixed=fixed,
+                    fixed=bool(fixed),
                     forecast=word,
                     **{f"step_{n}": float(medians[n]) for n in (10, 50, 100, 150, 200)},
                     training_s=solution.stats["training_s"],
@@ -171,6 +173,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of trajectories")
     parser.add_argument("--steps", type=int, help="of the emulators' training")
     parser.add_argument("--samples", type=int, help="trajectories to train on")
+    parser.add_argument("--nodes", type=int, nargs="+", choices=(64, 128), default=(64, 128))
+    parser.add_argument(
+        "--fixed", type=int, nargs="+", choices=(0, 1), default=(0, 1), help="sensors that stay"
+    )
     parser.add_argument("--key", type=int, default=0)
     options = parser.parse_args()
     options.data.mkdir(parents=True, exist_ok=True)

@@ -134,6 +134,16 @@ def test_interleaved_sequences_advance_side_by_side():
     assert np.allclose(found[2], alone.advance(found[0][None])[0][0], atol=1e-5)
 
 
+def test_interleaved_sequences_learn_the_exact_propagator_too():
+    method = pk.Emulator(
+        NeuralStagger(LINEAR, 1, time=2), data=dataset(heat(60)), steps=600, learning_rate=3e-2
+    )
+    solution = pk.solve(problem(), method)
+    test = heat(12, seed=9, frames=2 * FRAMES)
+    found = solution.evaluator.predict(test[:, 0], dataset(test, 8.0).grid)[:, 0]
+    assert np.abs(found - test).max() < 0.05 * np.abs(test).max()
+
+
 def objective(step, pushforward, unroll=2, noise=0.0):
     shelf = Shelf.of(*trajectories(dataset(heat()), layout(dataset(heat()))))
     return StepErrors(step, shelf, shelf, ("u",), 4, unroll, pushforward, noise, RelativeL2())
