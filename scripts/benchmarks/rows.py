@@ -205,7 +205,7 @@ WAVES = pk.Operator(
     batch=20,
     learning_rate=2e-3,
 )
-FLOWS = {"samples": 500, "resolution": 64, "batch": 10, "learning_rate": 2e-3}
+POROUS = {"samples": 500, "resolution": 64, "batch": 10, "learning_rate": 2e-3}
 OPERATORS = Section(
     "Operators",
     "Mean relative L2 error over test functions that training never saw, after a fixed number of "
@@ -241,7 +241,9 @@ OPERATORS = Section(
             for key in range(3)
         ),
         *(
-            Row("darcy_family", pk.Operator(architecture, **FLOWS, steps=steps), HeldOut(), key=key)
+            Row(
+                "darcy_family", pk.Operator(architecture, **POROUS, steps=steps), HeldOut(), key=key
+            )
             for key in range(3)
             for architecture, steps in ((pk.nn.FNO(width=24), 1200), (pk.nn.MgNO(), 1500))
         ),
