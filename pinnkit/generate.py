@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,7 @@ def read_dataset(
     rename: Mapping[str, str] | None = None,
     every: int | Mapping[str, int] = 1,
     streamed: bool = False,
+    open_axes: Sequence[str] = (),
 ) -> Dataset:
     """Samples of a family from `.h5 .npz .mat .nc`, or a file of `pk.dataset`.
 
@@ -89,6 +90,8 @@ def read_dataset(
       Dimensions of length one are dropped.
     - `every`: keep every n-th node along all axes in space, or along those named.
     - `streamed`: leave the samples of a file of `pk.dataset` in the file.
+    - `open_axes`: axes whose upper end is no node although they are not periodic, as when a
+      finer grid was thinned.
 
     Nodes are taken to be uniform from one end of the domain to the other, without the upper end
     along periodic axes; coordinates in the file must agree with that. Solutions without the time
@@ -100,7 +103,7 @@ def read_dataset(
     """
     from pinnkit.reference.pairs import read_pairs
 
-    return read_pairs(Path(path), problem, dict(rename or {}), every, streamed)
+    return read_pairs(Path(path), problem, dict(rename or {}), every, streamed, open_axes)
 
 
 def _provenance(system: System, method: str, key: int) -> dict[str, Any]:

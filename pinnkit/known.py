@@ -5,7 +5,7 @@ import equinox as eqx
 from pinnkit.ansatz.constrained import Ansatz, AxisGate, Constraint
 from pinnkit.ansatz.embedding import AxisFeatures, Embedding
 from pinnkit.ansatz.windows import Lift, Windows
-from pinnkit.derivatives import ChebyshevAxis, FourierAxis, UniformAxis
+from pinnkit.derivatives import ChebyshevAxis, FourierAxis, OpenAxis, UniformAxis
 from pinnkit.experts.bases import RandomSine, RandomTanh, Tensor, TrainedLayer
 from pinnkit.experts.enriched import Enriched
 from pinnkit.experts.mixture import Mixture
@@ -85,7 +85,7 @@ EXPERTS = (
     Tensor,
     TrainedLayer,
 )
-GRIDS = (GridField, ClosedForm, ChebyshevAxis, FourierAxis, UniformAxis)
+GRIDS = (GridField, ClosedForm, ChebyshevAxis, FourierAxis, OpenAxis, UniformAxis)
 OPERATORS = (
     OperatorField,
     GridMap,

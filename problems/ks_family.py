@@ -1,7 +1,8 @@
 """Kuramoto-Sivashinsky, u_t + u u_x + u_xx + u_xxxx = 0, periodic, for random initial states.
 
 Length 32 pi, where it is chaotic (Lyapunov time about 11). From any state u falls on the attractor
-within some 50 units of time, so data for learning begin later: solve with `after=50`. Kassam and
+within some 50 units of time, so data for learning begin later: solve with `after=50`, and with
+steps and points given, as no number of steps makes chaotic solutions agree for long. Kassam and
 Trefethen, "Fourth-order time-stepping for stiff PDEs" (SIAM J. Sci. Comput. 26, 2005).
 """
 

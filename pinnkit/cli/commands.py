@@ -63,6 +63,10 @@ def solve(
         typer.Option(help="Samples to learn from: a file of `pinnkit dataset`, .npz .mat .h5 .nc."),
     ] = None,
     map_: Map = None,
+    open_: Annotated[
+        list[str] | None,
+        typer.Option("--open", help="Axis of --data whose upper end is no node, such as x."),
+    ] = None,
     budget: Annotated[str | None, typer.Option(help="Wall time: 120s, 2m, 1h.")] = None,
     precision: Annotated[str, typer.Option(help="float64 or float32.")] = "float64",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
@@ -98,7 +102,7 @@ def solve(
     problem = _load(file, set_)
     if method is None and (with_ or data is not None):
         raise OptionError("--with and --data belong to a method. Name it by --method.")
-    samples = None if data is None else _samples(data, problem, map_)
+    samples = None if data is None else _samples(data, problem, map_, open_)
     chosen = None if method is None else method_of(method, problem, with_, samples)
     if checkpoint is not None and not resume:
         checkpoint.unlink(missing_ok=True)
@@ -271,11 +275,13 @@ def _load(file: Path, texts: list[str] | None) -> "Problem":
     return load(file, **parameters)
 
 
-def _samples(path: Path, problem: "Problem", map_: list[str] | None) -> "Dataset":
+def _samples(
+    path: Path, problem: "Problem", map_: list[str] | None, open_: list[str] | None
+) -> "Dataset":
     from pinnkit.generate import read_dataset
 
     rename = dict(pair(text, "--map") for text in map_ or [])
-    found = read_dataset(path, problem, rename=rename, streamed=True)
+    found = read_dataset(path, problem, rename=rename, streamed=True, open_axes=open_ or ())
     for complaint in found.provenance.get("complaints", ()):
         note(f"{path.name}: {complaint}")
     return found

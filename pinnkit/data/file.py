@@ -18,14 +18,14 @@ import numpy as np
 
 from pinnkit import files
 from pinnkit.data.dataset import Dataset
-from pinnkit.derivatives import Axis, ChebyshevAxis, FourierAxis, UniformAxis
+from pinnkit.derivatives import Axis, ChebyshevAxis, FourierAxis, OpenAxis, UniformAxis
 from pinnkit.errors import OptionError, ReferenceFileError
 
 FORMAT = "pinnkit-dataset"
 VERSION = 1
 SUFFIXES = (".h5", ".hdf5")
 AXES: Mapping[str, type[Axis]] = {
-    cls.__name__: cls for cls in (FourierAxis, UniformAxis, ChebyshevAxis)
+    cls.__name__: cls for cls in (FourierAxis, UniformAxis, OpenAxis, ChebyshevAxis)
 }
 OWN = ("sample", "error")
 

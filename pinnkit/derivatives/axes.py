@@ -225,6 +225,41 @@ class UniformAxis(Axis):
         return _uniform_windows(self.lo, self.hi, self.n, min(self.accuracy + 2, self.n))
 
 
+@dataclasses.dataclass(frozen=True)
+class OpenAxis(UniformAxis):
+    """Equidistant nodes lo + (hi - lo) j / n: hi is not a node, although nothing is periodic.
+
+    What grids are that were thinned from finer ones. Beyond the last node values are extrapolated.
+    """
+
+    @property
+    def nodes(self) -> np.ndarray:
+        return self.lo + self.length * np.arange(self.n) / self.n
+
+    @property
+    def spacing(self) -> float:
+        return self.length / self.n
+
+    @property
+    def weights(self) -> np.ndarray:
+        """The rectangular rule, of first order."""
+        return np.full(self.n, self.spacing)
+
+    def resample(self, values: Array, axis: int, n: int) -> Array:
+        if n == self.n:
+            return values
+        rows = self.interpolation_matrix(dataclasses.replace(self, n=n).nodes)
+        return chebyshev.apply(jnp.asarray(rows, values.real.dtype), values, axis)
+
+    def doubled(self) -> OpenAxis:
+        return dataclasses.replace(self, n=2 * self.n)
+
+    def windows(self, factor: int) -> Windows:
+        del factor
+        last = float(self.nodes[-1])
+        return _uniform_windows(self.lo, last, self.n, min(self.accuracy + 2, self.n))
+
+
 @lru_cache(maxsize=64)
 def _fourier_windows(lo: float, hi: float, n: int, before: int, after: int) -> Windows:
     spacing = (hi - lo) / n

@@ -209,8 +209,9 @@ class EvolutionFamily(Family):
             return declared_start(self.system)
 
         def start(z, component, function):
+            field, j = component
             return (
-                function if component == self.varied else initial_values(self.system, *component, z)
+                function if component == self.varied else initial_values(self.system, field, j, z)
             )
 
         return start

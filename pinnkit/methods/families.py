@@ -87,12 +87,13 @@ class Family(abc.ABC):
 def differences(fine: np.ndarray, coarse: np.ndarray) -> np.ndarray:
     """Relative L2 differences (S, c, *grid) -> (S,), the largest over the fields.
 
-    A field that is zero counts its absolute difference.
+    A field that is zero counts its absolute difference; infinite where one is not finite.
     """
     over = tuple(range(2, fine.ndim))
-    size = np.sum(fine**2, axis=over)
-    square = np.sum((fine - coarse) ** 2, axis=over) / np.where(size > 0, size, 1.0)
-    return np.sqrt(square.max(axis=1))
+    with np.errstate(over="ignore", invalid="ignore"):
+        size = np.sum(fine**2, axis=over)
+        square = np.sum((fine - coarse) ** 2, axis=over) / np.where(size > 0, size, 1.0)
+    return np.nan_to_num(np.sqrt(square.max(axis=1)), nan=np.inf)
 
 
 def require_finite(outputs: np.ndarray, samples: range, seed: int) -> None:

@@ -2,7 +2,9 @@
 
 from pinnkit.nn.activations import ACTIVATIONS as ACTIVATIONS
 from pinnkit.nn.activations import activation as activation
+from pinnkit.nn.deeponet import Branch as Branch
 from pinnkit.nn.deeponet import DeepONet as DeepONet
+from pinnkit.nn.deeponet import ProperModes as ProperModes
 from pinnkit.nn.dymix import DyMixOp as DyMixOp
 from pinnkit.nn.fno import FNO as FNO
 from pinnkit.nn.gated import ModifiedMLP as ModifiedMLP

@@ -1,6 +1,7 @@
 """What networks on grids know of boundary conditions: one word per axis, and where the nodes lie.
 
-Grids are uniform. Periodic axes leave out the upper end, all others have nodes at both ends.
+Grids are uniform. Periodic and open axes leave out the upper end, all others have nodes at both
+ends.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ import numpy as np
 
 from pinnkit.errors import OptionError
 
-BOUNDARIES = ("periodic", "dirichlet", "neumann", "free")
-"""Wrapped; zero values; zero normal derivative; nothing known."""
+BOUNDARIES = ("periodic", "dirichlet", "neumann", "free", "open")
+"""Wrapped; zero values; zero normal derivative; nothing known; nothing known, no upper end."""
+WITHOUT_END = ("periodic", "open")
+"""Axes whose upper end is no node."""
 
 
 def require_boundary(name: str, boundary: tuple[str, ...], ndim: int) -> None:
@@ -36,12 +39,15 @@ def require_grid(name: str, grid_shape: tuple[int, ...]) -> None:
 
 def positions(n: int, boundary: str) -> np.ndarray:
     """Places s of the n nodes of an axis, scaled to [0, 1]."""
-    return np.linspace(0.0, 1.0, n, endpoint=boundary != "periodic")
+    return np.linspace(0.0, 1.0, n, endpoint=boundary not in WITHOUT_END)
 
 
 def quadrature(n: int, boundary: str) -> np.ndarray:
-    """Weights of the trapezoidal rule for integrals over s from 0 to 1, at `positions`."""
-    if boundary == "periodic":
+    """Weights of the trapezoidal rule for integrals over s from 0 to 1, at `positions`.
+
+    Of the rectangular rule along open axes.
+    """
+    if boundary in WITHOUT_END:
         return np.full(n, 1.0 / n)
     weights = np.full(n, 1.0 / (n - 1))
     weights[[0, -1]] /= 2

@@ -13,9 +13,9 @@ from jax import Array
 from pinnkit.errors import OptionError
 
 
-def built(architecture: Any, in_size: int, out_size: int, *, key: Array, **options: Any) -> Any:
+def built(architecture: Any, *sizes: Any, key: Array, **options: Any) -> Any:
     """architecture.build(...) in one compiled call, which costs less than many small ones."""
-    return eqx.filter_jit(architecture.build)(in_size, out_size, key=key, **options)
+    return eqx.filter_jit(architecture.build)(*sizes, key=key, **options)
 
 
 def normals(keys: Array, shapes: Sequence[tuple[int, ...]]) -> tuple[Array, ...]:

@@ -24,13 +24,13 @@ import numpy as np
 from jax import Array
 
 from pinnkit.errors import OptionError
-from pinnkit.nn.boundary import positions, quadrature
+from pinnkit.nn.boundary import WITHOUT_END, positions, quadrature
 
 
 def _waves(n: int, wavenumbers: np.ndarray, boundary: str, period: float) -> np.ndarray:
     """cos and sin of 2 pi k x / L at the nodes: (2, n, k)."""
     top = np.abs(wavenumbers).max(initial=0)
-    intervals = n if boundary == "periodic" else n - 1
+    intervals = n if boundary in WITHOUT_END else n - 1
     if 2 * top >= intervals * period and top > 0:
         raise OptionError(
             f"{n} nodes along a {boundary} axis cannot tell {top + 1} Fourier modes apart; "

@@ -37,7 +37,13 @@ def ends_of(boundary: tuple[str, ...], whole: tuple[bool, ...]) -> Ends:
     "dirichlet" and evenly for "neumann". Where it lies before the end, as after halving an odd
     number of intervals, the value beyond is zero or that of the last node.
     """
-    inner = {"periodic": "wrap", "dirichlet": "odd", "neumann": "even", "free": "line"}
+    inner = {
+        "periodic": "wrap",
+        "dirichlet": "odd",
+        "neumann": "even",
+        "free": "line",
+        "open": "line",
+    }
     outer = inner | {"dirichlet": "zero", "neumann": "same"}
     return tuple(
         (inner[word], (inner if at_end else outer)[word])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from pinnkit.compile import System, compile_problem
 from pinnkit.data import Dataset, findings
 from pinnkit.data.file import is_dataset
-from pinnkit.derivatives import Axis, FourierAxis, UniformAxis
+from pinnkit.derivatives import Axis, FourierAxis, OpenAxis, UniformAxis
 from pinnkit.errors import OptionError, ReferenceFileError
 from pinnkit.reference.raw import Raw, Wanted, suggestion
 from pinnkit.reference.registry import load
@@ -30,6 +30,7 @@ def read_pairs(
     rename: Mapping[str, str],
     every: int | Mapping[str, int] = 1,
     streamed: bool = False,
+    open_axes: Sequence[str] = (),
 ) -> Dataset:
     """See `pinnkit.read_dataset`."""
     system = compile_problem(problem)
@@ -42,7 +43,7 @@ def read_pairs(
         found = Dataset.load(path, streamed)
         _check_names(path, found, system)
     else:
-        found = _foreign(path, system, dict(rename))
+        found = _foreign(path, system, dict(rename), tuple(open_axes))
         found = _thinned(found, system, every)
     complaints = findings(found)
     fatal = [c for c in complaints if "not finite" in c]
@@ -65,7 +66,9 @@ def _check_names(path: Path, found: Dataset, system: System) -> None:
         )
 
 
-def _foreign(path: Path, system: System, rename: dict[str, str]) -> Dataset:
+def _foreign(
+    path: Path, system: System, rename: dict[str, str], open_axes: tuple[str, ...]
+) -> Dataset:
     parts = load(path, Wanted())
     source, order = _sources(system, rename)
     raw = max(parts, key=lambda part: sum(part.find(s) is not None for s in source.values()))
@@ -87,8 +90,11 @@ def _foreign(path: Path, system: System, rename: dict[str, str]) -> Dataset:
     if whole.ndim == len(system.axes) + 1:  # without time: the end, after the initial state
         whole = _with_start(path, system, inputs, whole)
     sizes = dict(zip(system.axes, whole.shape[2:], strict=True))
-    grid = tuple(_axis(system, name, n) for name, n in sizes.items())
-    sensors = tuple(_axis(system, name, n) for name, n in zip(own, inputs.shape[1:], strict=True))
+    grid = tuple(_axis(system, name, n, name in open_axes) for name, n in sizes.items())
+    sensors = tuple(
+        _axis(system, name, n, name in open_axes)
+        for name, n in zip(own, inputs.shape[1:], strict=True)
+    )
     _check_coordinates(path, raw, source, {a.name: a for a in grid})
     _check_start(path, system, inputs, whole)
     return Dataset(
@@ -179,10 +185,12 @@ def _with_start(path: Path, system: System, inputs: np.ndarray, ends: np.ndarray
     return np.stack([inputs[:, None], ends], axis=where)
 
 
-def _axis(system: System, name: str, n: int) -> Axis:
+def _axis(system: System, name: str, n: int, is_open: bool) -> Axis:
     low, high = system.domain.bounds[name]
     if name in system.traits.periodic:
         return FourierAxis(name, low, high, n)
+    if is_open:
+        return OpenAxis(name, low, high, n, ACCURACY)
     return UniformAxis(name, low, high, n, ACCURACY)
 
 
@@ -251,7 +259,7 @@ def _thinned(found: Dataset, system: System, every: int | Mapping[str, int]) -> 
 
     for axis in found.grid:
         step = steps.get(axis.name, 1)
-        intervals = axis.n if isinstance(axis, FourierAxis) else axis.n - 1
+        intervals = axis.n if isinstance(axis, FourierAxis | OpenAxis) else axis.n - 1
         if step < 1 or intervals % step:
             raise OptionError(
                 f"every={step} does not divide the {intervals} intervals along {axis.name}. "

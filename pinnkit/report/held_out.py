@@ -15,7 +15,7 @@ import pandas as pd
 from pinnkit import precision
 from pinnkit.data import Dataset, shared
 from pinnkit.data.file import is_dataset
-from pinnkit.derivatives import Axis, FourierAxis
+from pinnkit.derivatives import Axis, FourierAxis, OpenAxis
 from pinnkit.errors import OptionError
 from pinnkit.methods.neural_operator.maps import frame_axis
 from pinnkit.reference import read_pairs
@@ -138,7 +138,8 @@ def samples_in(
     path, name = Path(other), solution.evaluator.name
     if name not in rename.values() and not is_dataset(path):
         return None
-    return read_pairs(path, solution.problem, rename, every), path.name
+    own = [axis.name for axis in solution.evaluator.sensors if isinstance(axis, OpenAxis)]
+    return read_pairs(path, solution.problem, rename, every, open_axes=own), path.name
 
 
 def _instants(data: Dataset) -> int:

@@ -135,6 +135,36 @@ class Problem:
             changes = {**changes, "parameters": {**self.parameters, **merged}}
         return dataclasses.replace(self, **changes)
 
+    def member(self, **functions: Any) -> Problem:
+        """The problem with its input functions replaced by expressions of their coordinates.
+
+        `family.member(a=sin(2 * pi * x))` is an ordinary problem, which any method solves. Raises
+        `SpecError` for names that are no input functions, and for expressions that depend on
+        other coordinates.
+        """
+        known = {function_name(a): a for a in self.inputs}
+        if set(functions) != set(known):
+            raise SpecError(
+                f"Problem '{self.name}' has the input functions {', '.join(known) or 'none'}; "
+                f"given were {', '.join(functions) or 'none'}. Give an expression for each."
+            )
+        values = {known[name]: sp.sympify(value) for name, value in functions.items()}
+        for function, value in values.items():
+            strange = value.atoms(Coordinate) - set(function.args)
+            if strange:
+                raise SpecError(
+                    f"Input function {function} cannot be {value}, which depends on "
+                    f"{', '.join(map(str, strange))}. Use {', '.join(map(str, function.args))}."
+                )
+        pairs = list(values.items())
+        conditions = tuple(
+            dataclasses.replace(
+                c, target=c.target.subs(pairs).doit(), value=c.value.subs(pairs).doit()
+            )
+            for c in self.conditions
+        )
+        return self.replace(conditions=conditions)
+
     def summary(self) -> str:
         """The declaration as text: domain, parameters, and one line per condition."""
         lines = [f"{self.name}: {', '.join(str(u) for u in self.fields)}", f"  on {self.domain}"]

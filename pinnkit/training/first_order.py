@@ -101,7 +101,8 @@ class FirstOrder(Stage):
         updates, inner = self._transform().update(clean, old.inner, parts(state.x))
         choose = lambda a, b: jax.tree.map(lambda p, q: jnp.where(finite, p, q), a, b)  # noqa: E731
         anchor = jnp.where(finite, state.x, old.anchor)
-        update = jnp.where(finite, ravel_pytree(updates)[0], old.update)
+        new = ravel_pytree(updates)[0].astype(old.update.dtype)
+        update = jnp.where(finite, new, old.update)
         factor = jnp.where(finite, jnp.minimum(1, 2 * old.factor), old.factor / 2)
         rejected = jnp.where(finite, 0, old.rejected + 1)
         lost = rejected > REJECTIONS

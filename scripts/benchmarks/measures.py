@@ -173,6 +173,16 @@ class HeldOut:
         return in_words(solution.error_estimate or {}), None
 
 
+@dataclasses.dataclass(frozen=True)
+class MeanSquare(HeldOut):
+    """The same, and the mean square of the error."""
+
+    def __call__(self, solution: pk.Solution, folder: Path | None) -> tuple[str, float | None]:
+        told, floor = super().__call__(solution, folder)
+        squares = solution.stats["mean square error"]
+        return f"{told}; mean square {in_words(squares)}", floor
+
+
 def errors(comparison: Comparison) -> str:
     """Relative L2 by field."""
     fields = comparison.to_json()["fields"]

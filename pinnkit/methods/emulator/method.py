@@ -188,7 +188,7 @@ class Emulator(Method):
 
         scales = Scales.of(known, plan.space)
         if self.span == 1:
-            return Stepper(scales, build(key, carried + others), self.history)
+            return Stepper(scales, eqx.filter_jit(build)(key, carried + others), self.history)
         first, onward = jax.random.split(key)
         stack = lambda key, n, c: eqx.filter_vmap(lambda k: build(k, c))(jax.random.split(key, n))  # noqa: E731
         networks = (

@@ -25,6 +25,7 @@ from pinnkit.methods.emulator.phases import Phase, fit_phases
 from pinnkit.methods.emulator.stepper import Propagator
 from pinnkit.methods.neural_operator.losses import Loss
 from pinnkit.nn.fno import FNO
+from pinnkit.nn.initial import built
 from pinnkit.solution import Solution
 from pinnkit.training import Adam, FitResult, Objective, OneCycle
 
@@ -106,7 +107,7 @@ class NODA(Method):
         count = len(field.carried)
         shape = tuple(axis.n for axis in field.space)
         words = tuple("periodic" if isinstance(a, FourierAxis) else "free" for a in field.space)
-        network = self.correction.build(2 * count + 1, 2 * count, shape, words, key=key)
+        network = built(self.correction, 2 * count + 1, 2 * count, shape, words, key=key)
         return Correction(single(network))
 
     def _options(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinnkit.derivatives import Axis, FourierAxis, interpolate
+from pinnkit.derivatives import Axis, FourierAxis, OpenAxis, interpolate
 from pinnkit.errors import OptionError
 from pinnkit.methods.neural_operator.maps import (
     Grid,
@@ -233,7 +233,8 @@ def resampled(values: jax.Array, i: int, axis: Any) -> jax.Array:
         return values
     if isinstance(axis, FourierAxis):
         return axis.resample(values, i, axis.n)
-    place = jnp.linspace(0, n - 1, axis.n)
+    last = (n - 1) if not isinstance(axis, OpenAxis) else n * (1 - 1 / axis.n)
+    place = jnp.linspace(0, last, axis.n)
     low = jnp.clip(jnp.floor(place).astype(int), 0, n - 2)
     weight = (place - low).reshape(-1, *(1,) * (values.ndim - i - 1))
     return (1 - weight) * values.take(low, i) + weight * values.take(low + 1, i)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pinnkit.derivatives import Axis, FourierAxis
+from pinnkit.derivatives import Axis, FourierAxis, OpenAxis
 from pinnkit.nn.deeponet import DeepONetNetwork, LearnedModes
 
 Grid = tuple[Axis, ...]
@@ -104,5 +104,5 @@ def refined(axes: Sequence[Axis], space: Sequence[str], factor: int) -> Grid:
 
 
 def _finer(axis: Axis, factor: int) -> Axis:
-    n = axis.n * factor if isinstance(axis, FourierAxis) else (axis.n - 1) * factor + 1
+    n = axis.n * factor if isinstance(axis, FourierAxis | OpenAxis) else (axis.n - 1) * factor + 1
     return dataclasses.replace(axis, n=n)

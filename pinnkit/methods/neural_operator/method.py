@@ -14,7 +14,7 @@ import numpy as np
 from pinnkit import precision
 from pinnkit.compile import System
 from pinnkit.data import Dataset, marks
-from pinnkit.derivatives import FourierAxis
+from pinnkit.derivatives import FourierAxis, OpenAxis
 from pinnkit.errors import MethodError, OptionError
 from pinnkit.methods.base import Method, Progress, Run
 from pinnkit.methods.families import Family
@@ -27,7 +27,9 @@ from pinnkit.methods.neural_operator.objective import OperatorError, errors_of, 
 from pinnkit.methods.neural_operator.physics import Physics
 from pinnkit.methods.neural_operator.physics import declared as known_before
 from pinnkit.methods.neural_operator.statistics import Statistics, statistics
+from pinnkit.methods.neural_operator.symmetry import Images, symmetries
 from pinnkit.nn.deeponet import DeepONet
+from pinnkit.nn.initial import built
 from pinnkit.solution import Solution, Status
 from pinnkit.training import Adam, FitResult, OneCycle, Stage, fit
 
@@ -50,11 +52,14 @@ class Operator(Method):
     - `resolution`: intervals of the grid along each space axis; None for 128, 32 or 16 in one,
       two or three dimensions. `frames`: stored intervals in time; with fewer than 8 the solution
       has values at the stored instants only.
-    - `steps`, `batch`, `learning_rate`: of Adam, the rate rising in the first fifth to
-      `learning_rate` and falling to zero (`OneCycle`). `stages`: other optimisers instead.
+    - `steps`, `batch`, `learning_rate`, `weight_decay`: of Adam, the rate rising in the first
+      fifth to `learning_rate` and falling to zero (`OneCycle`). `stages`: other optimisers
+      instead.
     - `loss`: `RelativeL2()` or `RelativeH1()`.
     - `physics`: `Physics(weight, data, refine)` adds the residuals of the equations to the loss;
       with `data=0` no solutions are needed but those of the test set.
+    - `symmetric`: enlarge the training set by the mirror images, exchanges of axes and changes of
+      sign that turn the declaration into itself (`symmetry.py`).
     - `spread`: size of the perturbations of an ordinary problem, relative to what it declares.
 
     Data are computed in double precision and belong to the key. The error estimate is the mean
@@ -72,9 +77,11 @@ class Operator(Method):
     steps: int = eqx.field(default=3000, static=True)
     batch: int = eqx.field(default=32, static=True)
     learning_rate: float = eqx.field(default=1e-3, static=True)
+    weight_decay: float = eqx.field(default=0.0, static=True)
     stages: tuple[Stage, ...] | None = eqx.field(default=None, static=True)
     loss: Loss = eqx.field(default=RelativeL2(), static=True)
     physics: Physics | None = eqx.field(default=None, static=True)
+    symmetric: bool = eqx.field(default=True, static=True)
     spread: float = eqx.field(default=0.1, static=True)
 
     def __check_init__(self) -> None:
@@ -128,12 +135,19 @@ class Operator(Method):
             self.loss,
             jax.random.fold_in(training_key, 1),
             None if self.physics is None else (self.physics, system),
+            self._images(system, train, facts),
         )
         result = self._fit(objective, field.map, training_key, system, run)
         field = eqx.tree_at(lambda f: f.map, field, result.params)
-        errors = np.asarray(jnp.mean(_errors(field, *in_memory(test, dtype)), axis=0))
-        solution = self._solution(system, run, field, result, errors, data_s)
+        errors, squares = (np.asarray(e) for e in _errors(field, *in_memory(test, dtype)))
+        solution = self._solution(system, run, field, result, errors, squares, data_s)
         return dataclasses.replace(solution, provenance={"training inputs": marks(train)})
+
+    def _images(self, system: System, train: Dataset, facts: Statistics) -> Images | None:
+        if not self.symmetric:
+            return None
+        found = symmetries(system, train.sensors, facts.signed)
+        return Images(found, train.sensors, train.grid) if found else None
 
     @property
     def _unseen(self) -> bool:
@@ -216,7 +230,7 @@ class Operator(Method):
             ends[frame] = (False, False)
         channels = len(train.fields) * frames
         boundary = train.boundary or boundaries(train, facts)
-        network = self.architecture.build(1, channels, shape, boundary, key=key)
+        network = built(self.architecture, 1, channels, shape, boundary, key=key)
         return GridMap(network, len(train.fields), known), tuple(ends)
 
     def _fit(
@@ -228,7 +242,7 @@ class Operator(Method):
         run: Run,
     ) -> FitResult:
         rate = OneCycle(self.learning_rate, self.steps)
-        stages = self.stages or (Adam(self.steps, rate, clip=1.0),)
+        stages = self.stages or (Adam(self.steps, rate, clip=1.0, weight_decay=self.weight_decay),)
         options = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         options["data"] = None if self.data is None else dict(self.data.provenance)
         return fit(
@@ -253,6 +267,7 @@ class Operator(Method):
         field: OperatorField,
         result: FitResult,
         errors: np.ndarray,
+        squares: np.ndarray,
         data_s: float,
     ) -> Solution:
         stats = {
@@ -262,6 +277,7 @@ class Operator(Method):
             "compile_s": result.stats["compile_s"],
             "parameters": sum(a.size for a in jax.tree.leaves(eqx.filter(field.map, eqx.is_array))),
             "validation error": result.score,
+            "mean square error": dict(zip(system.fields, squares.tolist(), strict=True)),
             "input function": field.name,
             "resolution": " x ".join(str(axis.n) for axis in field.grid),
         }
@@ -286,8 +302,12 @@ def boundaries(data: Dataset, facts: Statistics) -> tuple[str, ...]:
     found = []
     for axis in data.sensors:
         fixed = ends.get(axis.name, (False, False))
-        plain = "dirichlet" if all(fixed) else "free"
-        found.append("periodic" if isinstance(axis, FourierAxis) else plain)
+        if isinstance(axis, FourierAxis):
+            found.append("periodic")
+        elif isinstance(axis, OpenAxis):
+            found.append("open")
+        else:
+            found.append("dirichlet" if all(fixed) else "free")
     return tuple(found)
 
 
@@ -313,5 +333,12 @@ def readable(losses: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @eqx.filter_jit
-def _errors(field: OperatorField, inputs: jax.Array, outputs: jax.Array) -> jax.Array:
-    return errors_of(field, inputs, outputs, RelativeL2())
+def _errors(
+    field: OperatorField, inputs: jax.Array, outputs: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Relative L2 errors and mean squares of the errors (c,), means over the samples."""
+    found = jax.vmap(field.on_grid)(inputs)
+    wrong = field.predicted(found, 2) - field.predicted(outputs, 2)
+    over = (0, *range(2, wrong.ndim))
+    relative = jnp.mean(errors_of(field, inputs, outputs, RelativeL2()), axis=0)
+    return relative, jnp.mean(wrong**2, axis=over)

@@ -14,6 +14,7 @@ from pinnkit.data import Dataset
 from pinnkit.methods.neural_operator.field import OperatorField, resampled
 from pinnkit.methods.neural_operator.losses import Loss
 from pinnkit.methods.neural_operator.physics import GridResiduals, Physics
+from pinnkit.methods.neural_operator.symmetry import Images
 from pinnkit.training import Objective
 
 IN_MEMORY = 2**30
@@ -85,7 +86,8 @@ class OperatorError(Objective):
     """physics * residuals + data * relative error over batches, means over their samples.
 
     Every sample is taken once in each pass over the set; the order of a pass belongs to `order`
-    and the number of the pass. Without `physics` the relative error alone.
+    and the number of the pass. With `images` one of its images is taken at random. Without
+    `physics` the relative error alone.
     """
 
     field: OperatorField
@@ -93,6 +95,7 @@ class OperatorError(Objective):
     held: tuple[jax.Array, jax.Array]
     order: jax.Array
     equations: GridResiduals | None
+    images: Images | None
     names: tuple[str, ...] = eqx.field(static=True)
     batch: int = eqx.field(static=True)
     norm: Loss = eqx.field(static=True)
@@ -107,6 +110,7 @@ class OperatorError(Objective):
         norm: Loss,
         order: jax.Array,
         physics: tuple[Physics, System] | None = None,
+        images: Images | None = None,
     ) -> None:
         dtype = jnp.dtype(field.dtype)
         cast = lambda a: a.astype(dtype) if eqx.is_inexact_array(a) else a  # noqa: E731
@@ -115,6 +119,7 @@ class OperatorError(Objective):
         self.held = in_memory(validation, dtype)
         self.names, self.norm = train.fields, norm
         self.batch, self.order = min(batch, len(train)), order
+        self.images = images
         self.physics, self.equations = None, None
         if physics is not None:
             self.physics, system = physics
@@ -124,12 +129,15 @@ class OperatorError(Objective):
     def sample(
         self, key: jax.Array, params: Any, step: jax.Array, previous: Any | None = None
     ) -> Any:
-        del key, params, previous
+        del params, previous
         per_pass = self.shelf.count // self.batch
         turn, place = step // per_pass, step % per_pass
         rows = jax.random.permutation(jax.random.fold_in(self.order, turn), self.shelf.count)
         chosen = jax.lax.dynamic_slice(rows, (place * self.batch,), (self.batch,))
-        return across_devices(self.shelf.take(chosen))
+        batch = self.shelf.take(chosen)
+        if self.images is not None:
+            batch = self.images(key, batch)
+        return across_devices(batch)
 
     def validation(self, key: jax.Array, params: Any) -> Any:
         del key, params

@@ -7,11 +7,12 @@ import dataclasses
 import numpy as np
 
 from pinnkit.data import Dataset
-from pinnkit.derivatives import FourierAxis
+from pinnkit.derivatives import FourierAxis, OpenAxis
 
 CHUNK = 256
 FIXED = 1e-9
 SIGNIFICANT = 4.0
+LOPSIDED = 0.25
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,6 +31,11 @@ class Statistics:
     scale: np.ndarray
     ends: tuple[tuple[bool, bool], ...]
     starts: tuple[bool, ...]
+
+    @property
+    def signed(self) -> bool:
+        """Whether input functions are about zero in the mean, as far as a few samples can tell."""
+        return bool(abs(self.centre[0]) < LOPSIDED * self.centre[1])
 
 
 def statistics(data: Dataset, time: str | None) -> Statistics:
@@ -59,7 +65,7 @@ def statistics(data: Dataset, time: str | None) -> Statistics:
     scale = np.where(scale > FIXED * largest, scale, np.maximum(largest, 1e-30))
     ends = tuple(
         (False, False)
-        if isinstance(axis, FourierAxis)
+        if isinstance(axis, FourierAxis | OpenAxis)
         else (bool(fixed.take(0, i).all()), bool(fixed.take(-1, i).all()))
         for i, axis in enumerate(data.grid, 1)
     )
