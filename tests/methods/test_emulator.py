@@ -296,6 +296,25 @@ def test_corrections_by_what_was_measured():
     assert jnp.array_equal(found[0, 1::3], forecast[0, 1::3])
 
 
+@pytest.mark.accuracy
+def test_measurements_correct_a_forecast_from_a_wrong_state(tmp_path):
+    """Half of the nodes after each of four steps, from the states of other trajectories."""
+    emulator = pk.Emulator(LINEAR, data=dataset(heat(60)), steps=200, learning_rate=3e-2)
+    observations = pk.Observations(0.5, snr=30.0)
+    method = pk.NODA(emulator, FNO(8, 6, 2), observations, (4,), (150,), learning_rate=5e-3)
+    solution = pk.solve(problem(), method)
+    truth = heat(12, seed=9)[:, :5, None]
+    masks = np.asarray(observations.masks(jax.random.key(0), 4, (N,)))
+    given = np.roll(truth[:, 0], 1, axis=0), truth[:, 1:], np.broadcast_to(masks, (12, 4, N))
+    found = solution.evaluator.assimilate(*given)
+    alone = solution.evaluator.assimilate(*given[:2], np.zeros((12, 4, N)))
+    assert np.array_equal(found[:, 0], given[0])
+    errors = [np.linalg.norm(a[:, -1] - truth[:, -1]) for a in (found, alone)]
+    assert errors[0] < 0.2 * errors[1]
+    again = pk.Solution.load(solution.save(tmp_path / "run.h5"))
+    assert np.array_equal(again.evaluator.assimilate(*given), found)
+
+
 def test_masks_and_noise_of_measurements():
     observations = pk.Observations(0.25, snr=20.0, every=2)
     masks = observations.masks(jax.random.key(0), 6, (4, 8))
