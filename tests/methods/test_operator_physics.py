@@ -132,7 +132,7 @@ np.save(sys.argv[3], np.asarray(call(given)))
 
 def test_the_function_runs_without_this_package(tmp_path):
     problem = heat()
-    method = pk.Operator(pk.nn.FNO(4, 3, 1), samples=20, resolution=8, frames=8, steps=5)
+    method = pk.Operator(pk.nn.FNO(4, 3, 1), samples=20, resolution=8, frames=8, steps=1)
     learned = pk.solve(problem, method, quiet=True)
     path = learned.export(tmp_path / "heat.stablehlo")
     given = np.random.default_rng(0).standard_normal((3, 8)).astype(np.float32)
@@ -145,8 +145,6 @@ def test_the_function_runs_without_this_package(tmp_path):
     grid = {"t": np.linspace(0, 1, 9)[:, None], "x": (np.arange(8) / 8)[None]}
     for function, fields in zip(given, found, strict=True):
         assert np.allclose(learned(a=function, **grid)["u"], fields[0], atol=1e-5)
-    finer = learned.export(tmp_path / "fine.stablehlo", resolution=16)
-    assert finer.stat().st_size > 1000
     with pytest.raises(OptionError, match="only operators"):
         pk.solve(problem.member(a=sin(2 * pi * x)), pk.Lines(), quiet=True).export(path)
 

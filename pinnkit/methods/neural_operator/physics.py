@@ -134,7 +134,7 @@ def declared(system: System, inputs: np.ndarray, grid: Grid, sensors: Grid) -> S
     Values known in advance on whole faces are lifted into the mean, scales are the problem's,
     and where an initial state is the input function itself the first frame is.
     """
-    hard = _values(system)
+    hard = known_values(system)
     provider = GridProvider(grid)
     mean = np.zeros((len(system.fields), *provider.shape))
     scales = {function_name(u): float(s) for u, s in system.problem.scales.items()}
@@ -159,7 +159,7 @@ def declared(system: System, inputs: np.ndarray, grid: Grid, sensors: Grid) -> S
     )
 
 
-def _values(system: System) -> list[Functional]:
+def known_values(system: System) -> list[Functional]:
     """Conditions that give all fields' values on whole faces, in advance."""
     found = []
     for residual in system.conditions:

@@ -22,6 +22,7 @@ from pinnkit.compile.system import Residual
 from pinnkit.compile.terms import Term, TermSymbol
 from pinnkit.derivatives import FourierAxis, OpenAxis
 from pinnkit.methods.neural_operator.maps import Grid
+from pinnkit.methods.neural_operator.physics import known_values
 from pinnkit.spec.condition import Kind
 from pinnkit.spec.symbols import Coordinate, NormalComponent
 
@@ -54,11 +55,16 @@ def symmetries(system: System, sensors: Grid, signed: bool) -> tuple[Symmetry, .
     """Those of the kinds above that a system has, and that map the nodes onto themselves.
 
     `signed`: whether input functions of either sign are as likely, without which changes of sign
-    lead to functions that never occur.
+    lead to functions that never occur. Mirrored open axes have their last node in the place of
+    the first but one and no image for the first, which keeps its values: those of the fields must
+    be given at both ends, and the input function is wrong there, at the end of the axis alone.
     """
     space = [axis for axis in sensors if axis.name != system.time]
+    given = {(f.axis, f.side) for f in known_values(system)}
     candidates: list[Symmetry] = [
-        Mirror(axis.name) for axis in space if not isinstance(axis, OpenAxis)
+        Mirror(axis.name)
+        for axis in space
+        if not isinstance(axis, OpenAxis) or {(axis.name, 0), (axis.name, 1)} <= given
     ]
     for i, one in enumerate(space):
         for two in space[i + 1 :]:
@@ -173,6 +179,6 @@ def _applied(symmetry: Symmetry, axes: Grid, skip: int) -> Callable[[jax.Array],
         return lambda a: jnp.swapaxes(a, i, j)
     k = names.index(symmetry.axis)
     sign = -1 if symmetry.odd else 1
-    if isinstance(axes[k], FourierAxis):  # the first node stays where it is
+    if isinstance(axes[k], FourierAxis | OpenAxis):  # the first node stays where it is
         return lambda a: sign * jnp.roll(jnp.flip(a, skip + k), 1, skip + k)
     return lambda a: sign * jnp.flip(a, skip + k)
