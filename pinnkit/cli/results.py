@@ -2,15 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from pinnkit.cli.options import check_output, pair
 from pinnkit.cli.program import FIGURE_SUFFIXES, Json, Map, Plot, Quiet, Run, app, tidy
+from pinnkit.errors import OptionError
 
 if TYPE_CHECKING:
     from pinnkit.report.compare import Comparison
+    from pinnkit.report.held_out import HeldOut
     from pinnkit.solution import Solution
 
 REFERENCE = "Run file, data file or OpenFOAM case."
@@ -86,7 +88,10 @@ def animate(
     options: dict[str, Any] = {"fields": field, "frames": frames, "fps": fps}
     film = solution
     if reference is not None:
-        film = solution.compare(reference, rename=_renamed(map_))
+        compared = solution.compare(reference, rename=_renamed(map_))
+        if not hasattr(compared, "animate"):
+            raise OptionError(f"'{reference}' holds many samples, a film shows one. Leave it out.")
+        film = cast("Comparison", compared)
     if as_json or quiet:
         film.animate(out, **options)
     else:
@@ -144,7 +149,7 @@ def _renamed(map_: list[str] | None) -> dict[str, str]:
 
 
 def _over_time(
-    result: "Comparison", curve: bool, threshold: float | None, lyapunov: float | None
+    result: "Comparison | HeldOut", curve: bool, threshold: float | None, lyapunov: float | None
 ) -> tuple[dict[str, Any], str]:
     """What was asked about time besides the table: keys of the JSON object, and lines of text."""
     from pinnkit.report.over_time import to_json

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 Indices = slice | Sequence[int] | np.ndarray
 
 
-class Samples(Protocol):
-    """Arrays by sample, in memory or in a file: `shape`, `len` and `[rows]` as NumPy has them."""
+class Lazy(Protocol):
+    """Arrays by sample in a file: `shape`, `len` and `[rows]` as NumPy has them."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -27,6 +27,9 @@ class Samples(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, rows: Any) -> np.ndarray: ...
+
+
+Samples = np.ndarray | Lazy
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -185,7 +188,7 @@ class Part:
     stop: int
 
     @classmethod
-    def of(cls, whole: Samples, rows: slice) -> Samples:
+    def of(cls, whole: Any, rows: slice) -> Any:
         start, stop, step = rows.indices(len(whole))
         if isinstance(whole, np.ndarray) or step != 1:
             return whole[rows]

@@ -162,12 +162,13 @@ def load(path: str | Path, streamed: bool = False) -> Dataset:
                     f"'{path}' is HDF5 but no dataset of pinnkit. Read it with pk.read_dataset, "
                     "which takes a mapping of names."
                 )
-            if int(file.attrs["version"]) != VERSION:
+            attributes: Any = file.attrs
+            if int(attributes["version"]) != VERSION:
                 raise ReferenceFileError(
-                    f"Dataset '{path}' has version {file.attrs['version']}, this pinnkit reads "
+                    f"Dataset '{path}' has version {attributes['version']}, this pinnkit reads "
                     f"version {VERSION}. Use the pinnkit that wrote it, or generate it again."
                 )
-            found = json.loads(file.attrs["about"])
+            found = json.loads(attributes["about"])
             errors = np.asarray(file["error"])
     except (OSError, KeyError, ValueError) as error:
         raise ReferenceFileError(

@@ -60,10 +60,15 @@ def generate(
         parts.append(part)
         if interrupted():
             break
-    joined = [
-        np.concatenate([getattr(p, n) for p in parts]) for n in ("inputs", "outputs", "errors")
-    ]
-    return _dataset(system, family, *joined, provenance), parts[0].declared
+    whole = _dataset(
+        system,
+        family,
+        np.concatenate([p.inputs for p in parts]),
+        np.concatenate([p.outputs for p in parts]),
+        np.concatenate([p.errors for p in parts]),
+        provenance,
+    )
+    return whole, parts[0].declared
 
 
 def generate_file(
@@ -86,9 +91,9 @@ def generate_file(
 
     begun = time.monotonic()
     partial = path.with_suffix(f".partial{path.suffix}")
-    empty = _dataset(
-        system, family, *(np.zeros((0, *s)) for s in _shapes(system, family)), provenance
-    )
+    sensors, grid = (tuple(a.n for a in axes) for axes in (family.sensors, family.grid))
+    none = [np.zeros((0, *shape)) for shape in (sensors, (len(system.fields), *grid), ())]
+    empty = _dataset(system, family, none[0], none[1], none[2], provenance)
     if path.exists():
         found = _taken_up(path, empty, "Give another file, or remove this one")
         if len(found) >= count:
@@ -130,11 +135,6 @@ def _made(dataset: Dataset) -> tuple:
     own = {k: v for k, v in dataset.provenance.items() if k in ("digest", "seed", "method")}
     names = (dataset.problem, dataset.function, dataset.fields)
     return (*names, dataset.sensors, dataset.grid, own)
-
-
-def _shapes(system: System, family: Family) -> tuple[tuple[int, ...], ...]:
-    sensors, grid = (tuple(a.n for a in axes) for axes in (family.sensors, family.grid))
-    return sensors, (len(system.fields), *grid), ()
 
 
 def _dataset(

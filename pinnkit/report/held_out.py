@@ -138,7 +138,8 @@ def samples_in(
     path, name = Path(other), solution.evaluator.name
     if name not in rename.values() and not is_dataset(path):
         return None
-    own = [axis.name for axis in solution.evaluator.sensors if isinstance(axis, OpenAxis)]
+    sensors = getattr(solution.evaluator, "sensors", ())
+    own = [axis.name for axis in sensors if isinstance(axis, OpenAxis)]
     return read_pairs(path, solution.problem, rename, every, open_axes=own), path.name
 
 
@@ -170,13 +171,13 @@ def compare_held_out(solution: Solution, data: Dataset, reference: str = "a data
     with precision.scope(solution.precision):
         ours = field.predict(inputs, data.grid)
     time = solution.problem.domain.time
-    counted = [field.predicted(a, 2) for a in (ours, theirs)]
+    mine, true = (field.predicted(a, 2) for a in (ours, theirs))
     return HeldOut(
         solution.problem.name,
         reference,
-        _table(data, *counted, time),
+        _table(data, mine, true, time),
         _by_time(data, ours, theirs, time),
-        relative(counted[0] - counted[1], counted[1]),
+        relative(mine - true, true),
         data,
         ours,
         shared(solution.provenance.get("training inputs", ()), data),
@@ -220,7 +221,8 @@ def band_errors(error: np.ndarray, grid: tuple[Axis, ...], space: list[int]) -> 
     """
     import scipy.fft
 
-    power, numbers = error, []
+    power: Any = error
+    numbers = []
     for i in space:
         n = grid[i].n
         if isinstance(grid[i], FourierAxis):

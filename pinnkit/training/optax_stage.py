@@ -34,7 +34,7 @@ class Optax(FirstOrder):
                 f"Optax(algorithm={self.algorithm!r}) is unknown. Choose one of {', '.join(NAMES)}."
             )
         try:
-            self.transform(lambda _: self.learning_rate)
+            self.transform(lambda _: 1e-3)
         except TypeError as error:
             raise OptionError(
                 f"Optax({self.algorithm!r}) cannot take its options {self.options!r} ({error}). "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import flows
 import wells
@@ -188,7 +189,7 @@ DEEP = pk.nn.DeepONet(
     branch=pk.nn.Branch(width=64, depth=3, activation="tanh"),
     trunk=pk.nn.MLP(64, 3, frequency=0),
 )
-REACTION = {"samples": 500, "resolution": 50, "frames": 50, "batch": 50}
+REACTION: dict[str, Any] = {"samples": 500, "resolution": 50, "frames": 50, "batch": 50}
 UNSEEN = pk.Operator(
     DEEP,
     **REACTION,
@@ -205,7 +206,7 @@ WAVES = pk.Operator(
     batch=20,
     learning_rate=2e-3,
 )
-POROUS = {"samples": 500, "resolution": 64, "batch": 10, "learning_rate": 2e-3}
+POROUS: dict[str, Any] = {"samples": 500, "resolution": 64, "batch": 10, "learning_rate": 2e-3}
 OPERATORS = Section(
     "Operators",
     "Mean relative L2 error over test functions that training never saw, after a fixed number of "
@@ -358,7 +359,7 @@ PSEUDO_TIME = Section(
 TENTH = (("end", 0.1),)
 
 
-def march(windows: int, units: int, layers: int, harmonics: int = 1, **options: bool) -> pk.PINN:
+def march(windows: int, units: int, layers: int, harmonics: int = 1, **options: Any) -> pk.PINN:
     """One network of `layers` x `units` after another."""
     network = pk.nn.MLP(units, layers)
     return pk.PINN(network=network, windows=windows, harmonics=harmonics, **options)

@@ -147,7 +147,7 @@ class OperatorError(Objective):
         field = eqx.tree_at(lambda f: f.map, self.field, params)
         whole, parts = jnp.zeros((), batch[0].dtype), {}
         if self.physics is None or self.physics.data > 0:
-            errors = errors_of(field, *batch, self.norm)
+            errors = errors_of(field, batch[0], batch[1], self.norm)
             weight = 1.0 if self.physics is None else self.physics.data
             whole = whole + weight * jnp.mean(errors)
             squares = jnp.mean(errors**2, axis=0)

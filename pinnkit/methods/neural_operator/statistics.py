@@ -11,7 +11,7 @@ from pinnkit.derivatives import FourierAxis, OpenAxis
 
 CHUNK = 256
 FIXED = 1e-9
-SIGNIFICANT = 4.0
+SIGNIFICANT = 12.0
 LOPSIDED = 0.25
 
 
