@@ -4,10 +4,10 @@ With the cotangents of the angles opposite an edge and the Voronoi area A_i arou
 
     (L f)_i = (1 / A_i) sum_j w_ij (f_j - f_i),    w_ij = (cot alpha_ij + cot beta_ij) / 2.
 
-In a Delaunay triangulation L is exact for linear functions at interior nodes, and for x^2 + y^2 where
-the boundary cuts no Voronoi cell off. Each second derivative by itself it finds in the mean over
-nodes only, so that solutions of equations with L converge, and its values at single nodes of
-irregular meshes do not.
+In a Delaunay triangulation L is exact for linear functions at interior nodes, and for x^2 + y^2
+where the boundary cuts no Voronoi cell off. Each second derivative by itself it finds in the mean
+over nodes only: solutions of equations with L converge, its values at single nodes of irregular
+meshes do not.
 
 Source: Pinkall and Polthier, Experiment. Math. 2 (1993), section 2; areas and the rule for obtuse
 triangles: Meyer, Desbrun, Schroeder and Barr, in "Visualization and Mathematics III" (2003),
@@ -114,7 +114,7 @@ class PointGraph:
             np.concatenate([offsets, -offsets])[place],
             weights,
             np.bincount(which),
-            which[: len(ends)].reshape(-1, 3),
+            which.reshape(2, -1, 3),
         )
 
     @property
@@ -148,16 +148,31 @@ class PointGraph:
     def areas(self) -> np.ndarray:
         """Area around each node, (N,): they add up to that of all triangles.
 
-        That of the Voronoi cell; a triangle that is obtuse opposite an edge of negative weight (at
-        a boundary, or where a given mesh is not Delaunay) gives half of its area to the obtuse
-        corner and a quarter to each of the others.
+        That of the Voronoi cell; a triangle that is obtuse opposite an edge beyond which these do
+        not go on (at a boundary, or where a given mesh is not Delaunay) gives half of its area to
+        the obtuse corner and a quarter to each of the others.
         """
         part = np.sum(sides(self.corners) ** 2, axis=-1) * self.cotangents / 8
         shares = part.sum(axis=1, keepdims=True) - part
-        obtuse = (self.cotangents < 0) & (self.weights[self._links.opposite] < 0)
+        obtuse = (self.cotangents < 0) & self._cut_off
         ruled = np.where(obtuse, 0.25, 0.125) * self.double_areas[:, None]
         shares = np.where(obtuse.any(axis=1)[:, None], ruled, shares)
         return np.bincount(self.triangles.ravel(), shares.ravel(), len(self.points))
+
+    @property
+    def _cut_off(self) -> np.ndarray:
+        """Whether the Voronoi diagram does not go on beyond the edge opposite each corner, (T, 3).
+
+        Its weight is negative, or the triangle behind it follows the rule of obtuse ones.
+        """
+        edges, cut = self._links.opposite, self.weights < 0
+        while True:
+            ruled = ((self.cotangents < 0) & cut[edges[0]]).any(axis=1)
+            further = cut.copy()
+            further[edges[:, ruled]] = True
+            if (further == cut).all():
+                return cut[edges[0]]
+            cut = further
 
     def laplacian(self) -> scipy.sparse.csr_array:
         """The matrix L (N, N) above; its rows sum to zero."""
@@ -170,7 +185,7 @@ class PointGraph:
 
 class Links(NamedTuple):
     """Directed edges, sorted: ends, offsets, weights, numbers of triangles that share each, and the
-    edge opposite each corner (T, 3)."""
+    edge opposite each corner in either direction (2, T, 3)."""
 
     receivers: np.ndarray
     senders: np.ndarray

@@ -42,8 +42,7 @@ def test_scattered_points():
     points = np.random.default_rng(1).uniform(size=(300, 2))
     graph = PointGraph.delaunay(points)
     matrix = graph.laplacian()
-    inner = np.ones(len(points), bool)
-    inner[graph.receivers[graph.boundary[graph.senders]]] = False
+    inner = np.abs(points - 0.5).max(axis=1) < 0.35
     found = matrix @ np.stack([*points.T, np.sum(points**2, axis=1)], axis=1)
     size = np.abs(matrix).max(axis=1).toarray().ravel()
     error = np.abs(found - [[0, 0, 4]]).max(axis=1) / size
@@ -104,7 +103,7 @@ def test_given_triangles_and_obtuse_ones():
 def test_errors():
     with pytest.raises(GeometryError, match="at least 3"):
         PointGraph.delaunay(np.zeros((2, 2)))
-    with pytest.raises(GeometryError, match="Add points"):
-        PointGraph.delaunay(np.array([[0.1, 0.1], [0.5, 0.1], [0.8, 0.2]]), (1.0, 20.0))
+    with pytest.raises(GeometryError, match="duplicates"):
+        PointGraph.delaunay(np.concatenate([lattice(4), lattice(4)[:1]]), (1.0, 1.0))
     with pytest.raises(GeometryError, match="Remove"):
         PointGraph.of_triangles(np.eye(4)[:, :2], np.array([[0, 1, 2]]))
