@@ -231,3 +231,32 @@ def _periodic(points: np.ndarray, periods: np.ndarray) -> tuple[np.ndarray, np.n
             "triangles reach beyond the next copy. Add points."
         )
     return owner, cell + moved[owner]
+
+
+def within(
+    targets: np.ndarray,
+    sources: np.ndarray,
+    radius: float,
+    periods: tuple[float, ...] | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of targets (N, d) and sources (M, d) no farther than `radius` from each other.
+
+    Numbers of targets, ascending, of sources, and the offsets from the former to the latter. With
+    `periods` those to the nearest copies. Raises GeometryError for a radius of half a period.
+    """
+    targets, sources = np.asarray(targets, float), np.asarray(sources, float)
+    size = None if periods is None else np.asarray(periods, float)
+    if size is not None and 2 * radius >= size.min():
+        raise GeometryError(
+            f"A radius of {radius:g} reaches around periods of {periods}. Give one below "
+            f"{size.min() / 2:g}."
+        )
+    fold = (lambda x: x) if size is None else (lambda x: np.mod(np.mod(x, size), size))
+    tree = scipy.spatial.KDTree(fold(sources), boxsize=size)
+    found = tree.query_ball_point(fold(targets), radius, return_sorted=True)
+    receivers = np.repeat(np.arange(len(targets)), [len(f) for f in found])
+    senders = np.concatenate([np.asarray(f, int) for f in found])
+    offsets = sources[senders] - targets[receivers]
+    if size is not None:
+        offsets = offsets - np.rint(offsets / size) * size
+    return receivers, senders, offsets
