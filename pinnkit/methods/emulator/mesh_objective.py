@@ -67,7 +67,7 @@ class SegmentErrors(Objective):
             return following, following
 
         seconds = jnp.arange(self.length - 1) == 1
-        _, found = jax.lax.scan(body, truth[0], seconds)
+        _, found = jax.lax.scan(body, truth[0], seconds, unroll=min(len(seconds), 5))
         squares = (found[0] - truth[1]) ** 2
         if self.length > 2:
             squares = squares + (found[-1] - truth[-1]) ** 2
