@@ -1,5 +1,6 @@
 """Networks on graphs: symmetries, the Laplacian, integrals that do not depend on the points."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from pinnkit.errors import GeometryError, OptionError
 from pinnkit.geometry.graph import PointGraph
 from pinnkit.nn.graph import CorrectedLaplacian, Edges, GraphKernel, MessagePassing
+from pinnkit.nn.initial import built
 
 
 def cloud(count, seed=0):
@@ -24,7 +26,7 @@ def noisy(network, key):
 
 def test_messages_do_not_depend_on_numbering_or_place(key):
     points = cloud(60)
-    network = noisy(MessagePassing(12, 2).build(2, 3, key=key), key)
+    network = eqx.filter_jit(noisy(built(MessagePassing(12, 2), 2, 3, key=key), key))
     v = jnp.asarray(np.random.default_rng(1).normal(size=(60, 2)), jnp.float32)
     once = network(Edges.of(PointGraph.delaunay(points, (1.0, 1.0))), v)
     order = np.random.default_rng(2).permutation(60)
@@ -37,8 +39,9 @@ def test_messages_do_not_depend_on_numbering_or_place(key):
 def test_messages_reach_as_far_as_there_are_layers(key):
     points = cloud(200)
     graph = PointGraph.delaunay(points)
-    network = noisy(MessagePassing(8, 2).build(1, 1, key=key), key)
-    slopes = jax.jacobian(lambda v: network(Edges.of(graph), v[:, None])[0, 0])(jnp.zeros(200))
+    network = noisy(built(MessagePassing(8, 2), 1, 1, key=key), key)
+    edges = Edges.of(graph)
+    slopes = jax.jit(jax.grad(lambda v: network(edges, v[:, None])[0, 0]))(jnp.zeros(200))
     near = abs(graph.laplacian()) > 0
     reach = (near @ near @ near).toarray()[0]
     # edges hold differences of the values at their ends, which are one edge away from the start
@@ -50,9 +53,9 @@ def test_new_laplacian_is_that_of_the_mesh(key):
     graph = PointGraph.delaunay(cloud(80))
     edges = Edges.of(graph)
     v = np.random.default_rng(1).normal(size=(80, 2))
-    network = CorrectedLaplacian(MessagePassing(8, 1).build(2, 2, key=key))
+    network = CorrectedLaplacian(built(MessagePassing(8, 1), 2, 2, key=key))
     expected = graph.laplacian() @ v
-    found = network(edges, jnp.asarray(v, jnp.float32))
+    found = eqx.filter_jit(network)(edges, jnp.asarray(v, jnp.float32))
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
 
 

@@ -53,10 +53,10 @@ class MeshEmulator(Method):
     correction: MessagePassing = eqx.field(default=MessagePassing(16, 2), static=True)
     laplacian: bool = eqx.field(default=True, static=True)
     segment: int = eqx.field(default=4, static=True)
-    noise: float = eqx.field(default=0.01, static=True)
+    noise: float = eqx.field(default=0.03, static=True)
     steps: int = eqx.field(default=1000, static=True)
     batch: int = eqx.field(default=2, static=True)
-    learning_rate: float = eqx.field(default=5e-3, static=True)
+    learning_rate: float = eqx.field(default=3e-3, static=True)
 
     def __check_init__(self) -> None:
         for name, least in {"segment": 2, "steps": 1, "batch": 1}.items():
