@@ -22,6 +22,8 @@ from pinnkit.geometry import (
     Product,
     Union,
 )
+from pinnkit.methods.emulator.mesh_field import MeshField, Triangles
+from pinnkit.methods.emulator.mesh_stepper import MeshNetworks, MeshStepper
 from pinnkit.methods.evolving.field import EvolvingField
 from pinnkit.methods.gridfield import ClosedForm, GridField
 from pinnkit.methods.lagrangian.field import LabelledField
@@ -32,6 +34,7 @@ from pinnkit.nn.deeponet import BranchNetwork, DeepONetNetwork, LearnedModes, Ta
 from pinnkit.nn.dymix import Differences, DyMixNetwork, MixLayer
 from pinnkit.nn.fno import FNONetwork, FourierLayer
 from pinnkit.nn.gated import Gates, ModifiedNetwork, PirateBlock, PirateNetwork
+from pinnkit.nn.graph import CorrectedLaplacian, Edges, Exchange, MessagePassingNetwork
 from pinnkit.nn.kan import KANNetwork
 from pinnkit.nn.mgno import (
     Level,
@@ -110,6 +113,16 @@ OPERATORS = (
     Attention,
     Block,
 )
+MESHES = (
+    MeshField,
+    MeshStepper,
+    MeshNetworks,
+    Triangles,
+    Edges,
+    MessagePassingNetwork,
+    Exchange,
+    CorrectedLaplacian,
+)
 LAYERS = (eqx.nn.Linear, eqx.nn.Conv, eqx.nn.ConvTranspose)
 
 KNOWN: tuple[type, ...] = (
@@ -123,5 +136,6 @@ KNOWN: tuple[type, ...] = (
     *EXPERTS,
     *GRIDS,
     *OPERATORS,
+    *MESHES,
     *LAYERS,
 )

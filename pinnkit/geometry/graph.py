@@ -110,7 +110,8 @@ class PointGraph:
         which = which.ravel()
         weights = np.bincount(which, np.tile(self.cotangents.ravel() / 2, 2))
         return Links(
-            *both[place].T,
+            both[place, 0],
+            both[place, 1],
             np.concatenate([offsets, -offsets])[place],
             weights,
             np.bincount(which),
@@ -165,12 +166,12 @@ class PointGraph:
 
         Its weight is negative, or the triangle behind it follows the rule of obtuse ones.
         """
-        edges, cut = self._links.opposite, self.weights < 0
+        edges, cut = self._links.opposite, np.asarray(self.weights < 0)
         while True:
             ruled = ((self.cotangents < 0) & cut[edges[0]]).any(axis=1)
             further = cut.copy()
             further[edges[:, ruled]] = True
-            if (further == cut).all():
+            if np.array_equal(further, cut):
                 return cut[edges[0]]
             cut = further
 

@@ -80,6 +80,8 @@ def _marched(
         values = scheme.fields(v, t, jnp.zeros(()))
         return jnp.einsum("nk,ckl,nl->nc", rows[0], values, rows[1], optimize="optimal")
 
+    size, count = jnp.asarray(h), jnp.asarray(steps)
+
     @jax.jit
     def march(state: Array) -> Array:
         v = scheme.initial(state)
@@ -87,7 +89,7 @@ def _marched(
 
         def frame(v: Array, k: Array) -> tuple[Array, Array]:
             t = begin + k * steps * h
-            return etdrk.advance(weights, rest, v, t, h, steps), seen(v, t)
+            return etdrk.advance(weights, rest, v, t, size, count), seen(v, t)
 
         last, found = jax.lax.scan(frame, v, jnp.arange(frames))
         return jnp.concatenate([found, seen(last, jnp.asarray(end))[None]])

@@ -42,9 +42,15 @@ class Edges(eqx.Module):
     def of(cls, graph: PointGraph) -> Edges:
         """The edges of a triangulation, in single precision."""
         spacing = float(np.sqrt(graph.areas.mean()))
-        numbers = (graph.offsets / spacing, graph.weights, graph.areas / spacing**2, graph.boundary)
-        ends = (jnp.asarray(a, jnp.int32) for a in (graph.receivers, graph.senders))
-        return cls(*ends, *(jnp.asarray(a, jnp.float32) for a in numbers), spacing)
+        return cls(
+            jnp.asarray(graph.receivers, jnp.int32),
+            jnp.asarray(graph.senders, jnp.int32),
+            jnp.asarray(graph.offsets / spacing, jnp.float32),
+            jnp.asarray(graph.weights, jnp.float32),
+            jnp.asarray(graph.areas / spacing**2, jnp.float32),
+            jnp.asarray(graph.boundary, jnp.float32),
+            spacing,
+        )
 
     def summed(self, messages: Array) -> Array:
         """Sum (N, c) over the edges (E, c) that end in each node."""
@@ -182,8 +188,12 @@ class KernelIntegral(eqx.Module):
         """The pairs of points that know of each other: `targets` (N, d), `sources` (M, d)."""
         receivers, senders, offsets = within(targets, sources, self.radius, periods)
         kind = self.kernel.weights[0].dtype
-        ends = (jnp.asarray(a, jnp.int32) for a in (receivers, senders))
-        return Pairs(*ends, jnp.asarray(offsets / self.radius, kind), len(targets))
+        return Pairs(
+            jnp.asarray(receivers, jnp.int32),
+            jnp.asarray(senders, jnp.int32),
+            jnp.asarray(offsets / self.radius, kind),
+            len(targets),
+        )
 
 
 class Pairs(eqx.Module):

@@ -21,6 +21,7 @@ from pinnkit.methods.emulator.mesh_stepper import MeshNetworks, MeshStepper
 from pinnkit.methods.recorded import recorded
 from pinnkit.nn.graph import CorrectedLaplacian, MessagePassing
 from pinnkit.nn.initial import built
+from pinnkit.solution import Solution
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = MessagePassing(6, 1)
@@ -131,7 +132,7 @@ def test_linear_functions_between_points_are_exact(periods):
     assert shares.min() > -1e-5
 
 
-def test_solution_is_the_rolled_state_at_the_points():
+def test_solution_is_the_rolled_state_at_the_points(tmp_path):
     problem = pk.load(ROOT / "problems/burgers_plane.py", end=0.4)
     data = decaying(periods=(1.0, 1.0))
     method = MeshEmulator(data, SMALL, SMALL, steps=2, batch=1, segment=3)
@@ -146,6 +147,8 @@ def test_solution_is_the_rolled_state_at_the_points():
     expected = np.cos(2 * np.pi * (x - y)) / 2 + np.sin(2 * np.pi * (x + 2 * y)) / 4
     expected += np.cos(2 * np.pi * 3 * x + 2) / 4
     assert np.allclose(states[0, :, 1], expected, atol=1e-5)
+    again = Solution.load(solution.save(tmp_path / "run.h5"))
+    assert np.array_equal(again(t=0.15, x=0.3, y=0.4)["v"], solution(t=0.15, x=0.3, y=0.4)["v"])
     assert solution.stats["points"] == 40 and solution.error_estimate is not None
 
 

@@ -101,9 +101,14 @@ class MeshEmulator(Method):
         aside = max(len(self.data) // 10, 1)
         train, held = self.data.split(len(self.data) - aside, aside)
         stepper = self._untrained(system, train, network_key)
-        states = (jnp.asarray(part.values, jnp.float32) for part in (train, held))
         objective = SegmentErrors(
-            stepper, *states, system.fields, self.batch, self.segment, self.noise
+            stepper,
+            jnp.asarray(train.values, jnp.float32),
+            jnp.asarray(held.values, jnp.float32),
+            system.fields,
+            self.batch,
+            self.segment,
+            self.noise,
         )
         stages = (Adam(self.steps, OneCycle(self.learning_rate, self.steps), clip=1.0),)
         result = fit_phases(

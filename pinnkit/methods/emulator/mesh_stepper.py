@@ -58,10 +58,16 @@ class MeshStepper(eqx.Module):
         deviation = np.where(deviation > 0, deviation, 1.0)
         change = np.sqrt(np.mean(np.diff(data.values, axis=1) ** 2, axis=over)) / data.step
         held = np.ptp(data.values, axis=(0, 1)) <= STILL * deviation
-        numbers = (deviation, change, diffusion, held, data.values[0, 0])
-        edges = Edges.of(data.graph)
-        single = (jnp.asarray(a, jnp.float32) for a in numbers)
-        return cls(networks, edges, *single, data.step)
+        return cls(
+            networks,
+            Edges.of(data.graph),
+            jnp.asarray(deviation, jnp.float32),
+            jnp.asarray(change, jnp.float32),
+            jnp.asarray(diffusion, jnp.float32),
+            jnp.asarray(held, jnp.float32),
+            jnp.asarray(data.values[0, 0], jnp.float32),
+            data.step,
+        )
 
     def rate(self, u: Array) -> Array:
         """du/dt: (N, c) -> (N, c)."""
