@@ -3,6 +3,7 @@
 from pinnkit import errors as errors
 from pinnkit import nn as nn
 from pinnkit.data import Dataset as Dataset
+from pinnkit.data import Trajectories as Trajectories
 from pinnkit.experts.families import Chebyshev as Chebyshev
 from pinnkit.experts.families import Sine as Sine
 from pinnkit.experts.families import Tanh as Tanh
@@ -21,6 +22,7 @@ from pinnkit.methods.differentiable import differentiable as differentiable
 from pinnkit.methods.eigen import Eigen as Eigen
 from pinnkit.methods.emulator import NODA as NODA
 from pinnkit.methods.emulator import Emulator as Emulator
+from pinnkit.methods.emulator import MeshEmulator as MeshEmulator
 from pinnkit.methods.emulator import Observations as Observations
 from pinnkit.methods.evolving import Evolving as Evolving
 from pinnkit.methods.evolving import ImplicitEuler as ImplicitEuler

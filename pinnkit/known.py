@@ -24,6 +24,8 @@ from pinnkit.geometry import (
 )
 from pinnkit.methods.emulator.correction import Correction
 from pinnkit.methods.emulator.field import EmulatorField
+from pinnkit.methods.emulator.mesh_field import MeshField, Triangles
+from pinnkit.methods.emulator.mesh_stepper import MeshNetworks, MeshStepper
 from pinnkit.methods.emulator.stepper import Interleaved, Scales, Stepper
 from pinnkit.methods.evolving.field import EvolvingField
 from pinnkit.methods.gridfield import ClosedForm, GridField
@@ -35,6 +37,7 @@ from pinnkit.nn.deeponet import BranchNetwork, DeepONetNetwork, LearnedModes, Ta
 from pinnkit.nn.dymix import Differences, DyMixNetwork, MixLayer
 from pinnkit.nn.fno import FNONetwork, FourierLayer
 from pinnkit.nn.gated import Gates, ModifiedNetwork, PirateBlock, PirateNetwork
+from pinnkit.nn.graph import CorrectedLaplacian, Edges, Exchange, MessagePassingNetwork
 from pinnkit.nn.kan import KANNetwork
 from pinnkit.nn.mgno import (
     Level,
@@ -115,6 +118,16 @@ OPERATORS = (
     Block,
 )
 EMULATORS = (EmulatorField, Stepper, Interleaved, Scales, Correction, StaggeredNetwork)
+MESHES = (
+    MeshField,
+    MeshStepper,
+    MeshNetworks,
+    Triangles,
+    Edges,
+    MessagePassingNetwork,
+    Exchange,
+    CorrectedLaplacian,
+)
 LAYERS = (eqx.nn.Linear, eqx.nn.Conv, eqx.nn.ConvTranspose)
 
 KNOWN: tuple[type, ...] = (
@@ -129,5 +142,6 @@ KNOWN: tuple[type, ...] = (
     *GRIDS,
     *OPERATORS,
     *EMULATORS,
+    *MESHES,
     *LAYERS,
 )
