@@ -166,7 +166,8 @@ class PointGraph:
 
         Its weight is negative, or the triangle behind it follows the rule of obtuse ones.
         """
-        edges, cut = self._links.opposite, np.asarray(self.weights < 0)
+        edges = self._links.opposite
+        cut: np.ndarray = self.weights < 0
         while True:
             ruled = ((self.cotangents < 0) & cut[edges[0]]).any(axis=1)
             further = cut.copy()

@@ -78,17 +78,17 @@ def test_gradients_stop_behind_the_first_prediction(key):
     data = decaying()
     known = stepper(data)
     states = jnp.asarray(data.values, jnp.float32)
-    objective = SegmentErrors(known, states, states, data.fields, 2, 4, 0.0)
+    objective = SegmentErrors(known, states, states, data.fields, 1, 3, 0.0)
     batch = objective.sample(key, known.networks, jnp.zeros((), int))
-    assert batch.shape == (2, 4, 40, 2)
+    assert batch.shape == (1, 3, 40, 2)
 
     def by_hand(networks):
         own = eqx.tree_at(lambda s: s.networks, known, networks)
         total = 0.0
         for truth in batch:
             first = own.advance(truth[0])
-            last = own.advance(own.advance(jax.lax.stop_gradient(first)))
-            squares = (first - truth[1]) ** 2 + (last - truth[3]) ** 2
+            last = own.advance(jax.lax.stop_gradient(first))
+            squares = (first - truth[1]) ** 2 + (last - truth[2]) ** 2
             total = total + jnp.sum(jnp.mean(squares, axis=0) / own.deviation**2) / len(batch)
         return total
 

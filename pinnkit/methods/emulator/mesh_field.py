@@ -48,7 +48,7 @@ class Triangles(eqx.Module):
         Beyond all triangles those of the nearest are extrapolated.
         """
         if self.periods is not None:
-            points = self.lower + jnp.mod(points - self.lower[None], self.periods[None])
+            points = self.lower[None] + jnp.mod(points - self.lower[None], self.periods[None])
 
         def one(point: Array) -> tuple[Array, Array]:
             shares = self.charts @ jnp.append(point, jnp.ones((), point.dtype))
