@@ -212,7 +212,7 @@ OPERATORS = Section(
     "Mean relative L2 error over test functions that training never saw, after a fixed number of "
     "steps; seconds with the making of the data. Settings: `scripts/benchmarks/rows.py`. Errors "
     "of Burgers are those at t = 1, in which the viscosity has left a sixtieth (nu = 0.1) and a "
-    "quarter (0.01) of the initial states, whose mean is zero.",
+    "third (0.01) of the initial states, whose mean is zero.",
     (
         *(
             Row(
