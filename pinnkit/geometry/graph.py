@@ -167,7 +167,8 @@ class PointGraph:
         Its weight is negative, or the triangle behind it follows the rule of obtuse ones.
         """
         edges = self._links.opposite
-        cut: np.ndarray = self.weights < 0
+        cut = np.zeros(len(self.weights), bool)
+        cut[self.weights < 0] = True
         while True:
             ruled = ((self.cotangents < 0) & cut[edges[0]]).any(axis=1)
             further = cut.copy()
