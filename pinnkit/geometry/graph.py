@@ -157,7 +157,7 @@ class PointGraph:
         shares = part.sum(axis=1, keepdims=True) - part
         obtuse = (self.cotangents < 0) & self._cut_off
         ruled = np.where(obtuse, 0.25, 0.125) * self.double_areas[:, None]
-        shares = np.where(obtuse.any(axis=1)[:, None], ruled, shares)
+        shares = np.where(np.any(obtuse, axis=1, keepdims=True), ruled, shares)
         return np.bincount(self.triangles.ravel(), shares.ravel(), len(self.points))
 
     @property
@@ -167,7 +167,8 @@ class PointGraph:
         Its weight is negative, or the triangle behind it follows the rule of obtuse ones.
         """
         edges = self._links.opposite
-        cut: np.ndarray = self.weights < 0
+        cut = np.zeros(len(self.weights), bool)
+        cut[self.weights < 0] = True
         while True:
             ruled = ((self.cotangents < 0) & cut[edges[0]]).any(axis=1)
             further = cut.copy()
