@@ -26,6 +26,8 @@ def dataset(
     resolution: int | None = None,
     frames: int = 32,
     after: float | None = None,
+    stride: int | None = None,
+    steps: int | None = None,
     spread: float = 0.1,
     key: int = 0,
     report: Callable[[Progress], None] | None = None,
@@ -35,6 +37,9 @@ def dataset(
     - `resolution`: intervals along each space axis; None for 128, 32 or 16 in one, two or three
       dimensions. `frames`: stored intervals in time;
       `after`: when they begin, such as behind a transient, by default at the initial time.
+    - `stride`, `steps`: points of the solver for each stored interval in space, and steps in time
+      for each frame; None for as many as a few pilot members need to agree. Chaotic solutions
+      agree for long only with far more steps than their statistics need, so give `steps` there.
     - `spread`: for a problem without input function, as in `Operator`.
     - `key`: sample i depends on the key and on i alone, so that smaller sets are parts of larger.
     - `out`: an HDF5 file; samples are written as they are made, in batches. After Ctrl-C the same
@@ -49,7 +54,7 @@ def dataset(
         raise OptionError(f"dataset(n={n}): give a positive number of samples.")
     system = compile_problem(problem)
     try:
-        family = family_of(system, resolution, frames, spread, after)
+        family = family_of(system, resolution, frames, spread, after, stride, steps)
     except MethodError as error:
         raise MethodError(
             f"'{problem.name}' is no family for which data can be generated: "
@@ -57,7 +62,7 @@ def dataset(
             "your own by read_dataset."
         ) from error
     told = report or (lambda _: None)
-    made = _provenance(system, type(family).__name__, key)
+    made = _provenance(system, type(family).__name__, key) | _given(stride=stride, steps=steps)
     with on_interrupt() as interrupted:
         if out is None:
             found, _ = generate(system, family, n, key, made, told, interrupted)
@@ -104,6 +109,10 @@ def read_dataset(
     from pinnkit.reference.pairs import read_pairs
 
     return read_pairs(Path(path), problem, dict(rename or {}), every, streamed, open_axes)
+
+
+def _given(**options: int | None) -> dict[str, int]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _provenance(system: System, method: str, key: int) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from pinnkit.methods.base import Progress
 from pinnkit.methods.families import Ensemble, Family
 
 BATCH = 128
+DECISIVE = ("digest", "seed", "method", "stride", "steps")
+"""What of the provenance decides on the samples."""
 
 
 def batches(
@@ -132,7 +134,7 @@ def _taken_up(path: Path, like: Dataset, mend: str) -> Dataset:
 
 
 def _made(dataset: Dataset) -> tuple:
-    own = {k: v for k, v in dataset.provenance.items() if k in ("digest", "seed", "method")}
+    own = {k: v for k, v in dataset.provenance.items() if k in DECISIVE}
     names = (dataset.problem, dataset.function, dataset.fields)
     return (*names, dataset.sensors, dataset.grid, own)
 

@@ -136,6 +136,23 @@ def test_an_interrupted_generation_goes_on_and_a_file_is_extended(tmp_path, monk
         pk.dataset(heat(), 6, out=path, resolution=8, frames=2, key=6)
 
 
+def test_given_points_and_steps_of_the_solver_are_taken(tmp_path):
+    """Decay by -u^3, by a scheme of fourth order: twice the steps, a sixteenth of the error."""
+    problem, path = heat(), tmp_path / "heat.h5"
+    _, *others = problem.conditions
+    t, x = pk.coordinates("t x")
+    u = pk.field("u", t, x)
+    decay = pk.Equation(Eq(u.diff(t), 0.02 * u.diff(x, 2) - u**3))
+    problem = problem.replace(conditions=(decay, *others))
+    options = {"resolution": 16, "frames": 2, "stride": 1}
+    found = [pk.dataset(problem, 3, steps=n, **options).outputs for n in (4, 8, 64)]
+    rough, better = (np.abs(f - found[2]).max() for f in found[:2])
+    assert rough > 1e-8 and 8 < rough / better < 32
+    pk.dataset(problem, 3, steps=4, out=path, **options)
+    with pytest.raises(OptionError, match="another way"):
+        pk.dataset(problem, 3, steps=8, out=path, **options)
+
+
 def test_what_is_no_family_is_refused_with_the_mend():
     t, x = pk.coordinates("t x")
     u, a = pk.field("u", t, x), pk.input_function("a", x)
