@@ -75,6 +75,7 @@ def solve(method, **options):
     return method.run(compile_problem(problem()), Run(jax.random.key(0), **options))
 
 
+@pytest.mark.accuracy
 def test_a_linear_network_learns_the_exact_propagator():
     """Mode by mode exp(-nu k^2 dt), also far beyond the training interval."""
     method = pk.Emulator(LINEAR, data=dataset(heat(60)), steps=1500, learning_rate=3e-2)
@@ -134,6 +135,7 @@ def test_interleaved_sequences_advance_side_by_side():
     assert np.allclose(found[2], alone.advance(found[0][None])[0][0], atol=1e-5)
 
 
+@pytest.mark.accuracy
 def test_interleaved_sequences_learn_the_exact_propagator_too():
     method = pk.Emulator(
         NeuralStagger(LINEAR, 1, time=2), data=dataset(heat(60)), steps=600, learning_rate=3e-2
@@ -182,6 +184,7 @@ def test_noise_is_added_to_the_window_alone_in_units_of_the_change():
     assert 0.3 < float(size) < 0.7
 
 
+@pytest.mark.accuracy
 def test_fields_that_follow_from_the_state_are_diagnosed():
     """v = u^2 / 2, whose first values are unknown beforehand, beside u."""
     states = heat(60)
