@@ -33,5 +33,5 @@ def test_laplacian_helps_an_emulator_of_burgers():
 
 
 def test_learned_correction_halves_the_error_of_the_laplacian():
-    before, after = mesh_laplacian.laplacian_errors(200, nodes=200, most=3)
+    before, after = mesh_laplacian.laplacian_errors(1000, nodes=200, most=3)
     assert after < before / 2
