@@ -206,7 +206,7 @@ def test_resume_tells_where(heat, tmp_path, monkeypatch):
     """A network interrupted at its second look goes on from the step where it stopped."""
     problem, out = load(heat), tmp_path / "a.h5"
     method = PINN(network=MLP(6, 1), stages=(SSBFGS(steps=40),), points=200)
-    monkeypatch.setattr(sys.modules["pinnkit.cli.commands"], "_method", lambda *_: method)
+    monkeypatch.setattr(sys.modules["pinnkit.cli.commands"], "method_of", lambda *_: method)
     looks = iter(range(100))
     stop = Run(jax.random.key(0), interrupted=lambda: next(looks) > 1)
     with precision.scope("float64"):
@@ -220,7 +220,7 @@ def test_resume_tells_where(heat, tmp_path, monkeypatch):
 
 def test_resuming_another_run_is_refused_before_it_is_announced(heat, tmp_path, monkeypatch):
     out, method = tmp_path / "a.h5", PINN(network=MLP(6, 1), stages=(SSBFGS(steps=2),), points=100)
-    monkeypatch.setattr(sys.modules["pinnkit.cli.commands"], "_method", lambda *_: method)
+    monkeypatch.setattr(sys.modules["pinnkit.cli.commands"], "method_of", lambda *_: method)
     command = ("solve", heat, "--method", "pinn", "--out", out, "--budget", "90s")
     assert run(*command, "-q", code=1).stdout.startswith("heat by PINN")
     told = refused(*command, "--resume", "--set", "k=0.3")
