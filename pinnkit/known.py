@@ -37,7 +37,14 @@ from pinnkit.nn.deeponet import BranchNetwork, DeepONetNetwork, LearnedModes, Ta
 from pinnkit.nn.dymix import Differences, DyMixNetwork, MixLayer
 from pinnkit.nn.fno import FNONetwork, FourierLayer
 from pinnkit.nn.gated import Gates, ModifiedNetwork, PirateBlock, PirateNetwork
-from pinnkit.nn.graph import CorrectedLaplacian, Edges, Exchange, MessagePassingNetwork
+from pinnkit.nn.graph import (
+    CorrectedLaplacian,
+    Edges,
+    Exchange,
+    KernelIntegral,
+    MessagePassingNetwork,
+    Pairs,
+)
 from pinnkit.nn.kan import KANNetwork
 from pinnkit.nn.mgno import (
     Level,
@@ -127,6 +134,8 @@ MESHES = (
     MessagePassingNetwork,
     Exchange,
     CorrectedLaplacian,
+    KernelIntegral,
+    Pairs,
 )
 LAYERS = (eqx.nn.Linear, eqx.nn.Conv, eqx.nn.ConvTranspose)
 

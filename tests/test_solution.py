@@ -86,5 +86,7 @@ def test_coordinates_go_by_name_and_are_numbers(heat):
 
 def test_options_of_a_comparison_are_told(heat):
     assert {"rename", "time", "resolution"} <= set(inspect.signature(heat.compare).parameters)
-    with pytest.raises(OptionError, match=r"no option map\. Choose from rename, time and"):
+    with pytest.raises(
+        OptionError, match=r"no option map\. Choose from rename, time, resolution and every"
+    ):
         heat.compare(heat, map={"usol": "u"})
