@@ -21,7 +21,7 @@ def test_few_noisy_measurements_keep_the_error_of_a_chaotic_forecast_bounded():
     """Three of 64 nodes, other ones at each step, noise of a tenth; 200 steps are five to nine
     Lyapunov times, after which the forecast alone has nothing to do with the truth."""
     problem = pk.load(PROBLEM, end=150, length=22)
-    data = pk.dataset(problem, 240, resolution=64, frames=200, after=50)
+    data = pk.dataset(problem, 240, resolution=64, frames=200, after=50, stride=2, steps=4)
     train, test = data.subset(slice(0, 210)), data.subset(slice(210, 240))
     observations = pk.Observations(0.05, snr=20.0)
     emulator = pk.Emulator(FNO(24, 16, 3), train, steps=800)
