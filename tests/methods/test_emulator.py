@@ -233,6 +233,7 @@ def test_between_few_instants_there_is_no_value():
         solution.compare(dataset(heat(12)))
 
 
+@pytest.mark.accuracy
 def test_trajectories_are_generated_where_none_are_given():
     t, x = pk.coordinates("t x")
     u = pk.field("u", t, x)
@@ -249,6 +250,7 @@ def test_trajectories_are_generated_where_none_are_given():
     assert solution.stats["conserved means"] == "u"
 
 
+@pytest.mark.accuracy
 def test_trajectories_from_a_later_time():
     data = dataset(heat())
     later = data.after(1.4)
@@ -259,6 +261,7 @@ def test_trajectories_from_a_later_time():
         data.after(4.0)
 
 
+@pytest.mark.accuracy
 def test_interrupted_runs_go_on_exactly(tmp_path):
     """Two phases, stopped in each of them."""
     method = pk.Emulator(FNO(4, 4, 1), data=dataset(heat()), steps=100, unroll=(1, 2))
@@ -286,6 +289,7 @@ class Constant(eqx.Module):
 
 
 @pytest.mark.usefixtures("x64")
+@pytest.mark.accuracy
 def test_corrections_by_what_was_measured():
     scales = stepper().scales
     truth, forecast = jnp.asarray(heat(2)[:, 0])[:, None]

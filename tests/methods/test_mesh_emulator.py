@@ -132,6 +132,7 @@ def test_linear_functions_between_points_are_exact(periods):
     assert shares.min() > -1e-5
 
 
+@pytest.mark.accuracy
 def test_solution_is_the_rolled_state_at_the_points(tmp_path):
     problem = pk.load(ROOT / "problems/burgers_plane.py", end=0.4)
     data = decaying(periods=(1.0, 1.0))

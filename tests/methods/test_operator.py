@@ -149,7 +149,9 @@ def test_walls_reflect_and_a_nonlinear_source_is_solved():
     "architecture",
     [
         SMALL,
-        DeepONet(8, Branch(width=32, depth=1), MLP(32, 2)),
+        pytest.param(
+            DeepONet(8, Branch(width=32, depth=1), MLP(32, 2)), marks=pytest.mark.accuracy
+        ),
         pytest.param(MgNO(4, 1, 3), marks=pytest.mark.accuracy),
     ],
 )
