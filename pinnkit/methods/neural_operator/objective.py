@@ -178,6 +178,6 @@ def across_devices(batch: Any) -> Any:
     count = jax.device_count()
     if count == 1 or any(len(leaf) % count for leaf in jax.tree.leaves(batch)):
         return batch
-    mesh = jax.make_mesh((count,), ("samples",))
+    mesh = jax.sharding.Mesh(np.array(jax.devices()), ("samples",))
     shares = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("samples"))
     return jax.tree.map(lambda a: jax.lax.with_sharding_constraint(a, shares), batch)
