@@ -77,14 +77,15 @@ def test_one_declaration_serves_network_generator_and_operator():
     learned = pk.solve(problem, operator, quiet=True)
     data = pk.dataset(problem, 50, resolution=16, frames=16, key=9)
     assert learned.compare(data).table.loc["u", "rel_l2"] < 0.02
-    member = problem.member(a=sin(2 * pi * x))
+    size = 0.2  # one standard deviation of this wave under the law
+    member = problem.member(a=size * sin(2 * pi * x))
     pinn = pk.PINN(network=pk.nn.MLP(12, 2), stages=(pk.SSBFGS(steps=300),), points=500)
     network = pk.solve(member, pinn, quiet=True)
     places = {"t": np.linspace(0, 1, 5)[:, None], "x": np.linspace(0, 1, 9)[None]}
-    exact = np.exp(-0.02 * 4 * np.pi**2 * places["t"]) * np.sin(2 * np.pi * places["x"])
+    exact = size * np.exp(-0.02 * 4 * np.pi**2 * places["t"]) * np.sin(2 * np.pi * places["x"])
     assert np.abs(network(**places)["u"] - exact).max() < 2e-4
-    ours = learned(a=lambda x: np.sin(2 * np.pi * x), **places)["u"]
-    assert np.linalg.norm(ours - exact) < 0.07 * np.linalg.norm(exact)  # a pure wave is rare
+    ours = learned(a=lambda x: size * np.sin(2 * np.pi * x), **places)["u"]
+    assert np.linalg.norm(ours - exact) < 0.03 * np.linalg.norm(exact)
 
 
 def test_members_of_a_family():
