@@ -60,7 +60,7 @@ from pinnkit.nn.separable import SeparableNetwork
 from pinnkit.nn.spectral import SpectralConv
 from pinnkit.nn.stagger import StaggeredNetwork
 from pinnkit.nn.stencil import Prolongation, Stencil
-from pinnkit.nn.transformer import Attention, Block, TransformerNetwork
+from pinnkit.nn.transformer import Attention, Block, GridTransformer, TransformerNetwork
 from pinnkit.nn.uno import UNONetwork
 from pinnkit.nn.wrapped import FactorizedNetwork, FourierNetwork
 from pinnkit.solution import Pointwise, Status
@@ -120,6 +120,7 @@ OPERATORS = (
     DyMixNetwork,
     MixLayer,
     Differences,
+    GridTransformer,
     TransformerNetwork,
     Attention,
     Block,

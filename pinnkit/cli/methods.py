@@ -28,7 +28,13 @@ METHODS = {
     "steady": ("steady", "Steady"),
     "exact": ("exact", "Exact"),
 }
-ARCHITECTURES = {"deeponet": "DeepONet", "fno": "FNO", "mgno": "MgNO"}
+ARCHITECTURES = {
+    "deeponet": "DeepONet",
+    "fno": "FNO",
+    "mgno": "MgNO",
+    "uno": "UNO",
+    "transformer": "Transformer",
+}
 """Names that stand for `Operator` with this architecture."""
 
 NAMES = (*METHODS, *ARCHITECTURES)

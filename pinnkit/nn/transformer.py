@@ -1,4 +1,4 @@
-"""Transformer operator on point clouds: attention as an integral over the domain.
+"""Transformer operator on grids and point clouds: attention as an integral over the domain.
 
     (Att v)(x) = sum_j exp(q(x).k(x_j)) v(x_j) w_j / sum_j exp(q(x).k(x_j)) w_j,
 
@@ -14,13 +14,17 @@ with the normalisation first.
 from __future__ import annotations
 
 import dataclasses
+import functools
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from pinnkit.errors import OptionError
+from pinnkit.nn.boundary import features, quadrature, require_boundary
 from pinnkit.nn.initial import dense, require_sizes
 from pinnkit.nn.mlp import MLP, MLPNetwork
 
@@ -91,9 +95,33 @@ class TransformerNetwork(eqx.Module):
         return jax.vmap(self.projection)(normalised(v))
 
 
+class GridTransformer(eqx.Module):
+    """A transformer whose points are the nodes of a grid, with the weights of `quadrature`.
+
+    Nodes are known by their `features`: s along each axis, cos 2 pi s and sin 2 pi s along
+    periodic ones.
+    """
+
+    network: TransformerNetwork
+    boundary: tuple[str, ...] = eqx.field(static=True)
+
+    transfers = True
+
+    def __call__(self, functions: Array) -> Array:
+        """(in_channels, *grid) -> (out_channels, *grid)."""
+        shape, kind = functions.shape[1:], functions.dtype
+        axes = [quadrature(n, word) for n, word in zip(shape, self.boundary, strict=True)]
+        weights = functools.reduce(np.multiply.outer, axes).ravel()
+        places = features(shape, self.boundary, anchored=True)
+        rows = (a.reshape(len(a), -1).T for a in (places, functions))
+        points, values = (jnp.asarray(a, kind) for a in rows)
+        found = self.network(points, jnp.asarray(weights, kind), values)
+        return found.T.reshape(-1, *shape)
+
+
 @dataclasses.dataclass(frozen=True)
 class Transformer:
-    """Architecture of a transformer operator on point clouds in any dimension.
+    """Architecture of a transformer operator, on regular grids or point clouds in any dimension.
 
     width: functions per block; heads: of attention, each on width / heads of these; blocks: number
     of them. Work and memory grow as the square of the number of points.
@@ -114,7 +142,23 @@ class Transformer:
             )
 
     def build(
-        self, in_channels: int, out_channels: int, lower: Array, upper: Array, *, key: Array
+        self,
+        in_channels: int,
+        out_channels: int,
+        grid_shape: tuple[int, ...],
+        boundary: tuple[str, ...],
+        *,
+        key: Array,
+    ) -> GridTransformer:
+        """Random network for fields on grids of the kind of `grid_shape`."""
+        require_boundary("Transformer", boundary, len(grid_shape))
+        box = [(-1.0, 1.0)] * 2, [(0.0, 1.0)]
+        ends = np.array([pair for word in boundary for pair in box[word != "periodic"]])
+        network = self.on_points(in_channels, out_channels, ends[:, 0], ends[:, 1], key=key)
+        return GridTransformer(network, boundary)
+
+    def on_points(
+        self, in_channels: int, out_channels: int, lower: Any, upper: Any, *, key: Array
     ) -> TransformerNetwork:
         """Random network for points in the box between the corners `lower` and `upper`, (d,)."""
         lift_key, projection_key, *keys = jax.random.split(key, self.blocks + 2)

@@ -148,8 +148,8 @@ def test_errors(key):
         FNO(modes=9).build(1, 1, (16,), ("periodic",), key=key)
     with pytest.raises(OptionError, match="one number per axis"):
         FNO(modes=(4, 4)).build(1, 1, (16,), ("periodic",), key=key)
-    with pytest.raises(OptionError, match="periodic, dirichlet, neumann, free"):
-        FNO().build(1, 1, (64,), ("open",), key=key)
+    with pytest.raises(OptionError, match="periodic, dirichlet, neumann, free, open"):
+        FNO().build(1, 1, (64,), ("closed",), key=key)
     with pytest.raises(OptionError, match="one word each"):
         FNO().build(1, 1, (64, 64), ("free",), key=key)
     with pytest.raises(OptionError, match="one to three axes"):

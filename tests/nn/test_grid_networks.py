@@ -92,7 +92,7 @@ def cloud(key, count):
 
 
 def test_two_points_of_half_the_weight_count_as_one(key):
-    network = Transformer(16, 2, 2).build(2, 3, [-1.0, -1.0], [3.0, 3.0], key=key)
+    network = Transformer(16, 2, 2).on_points(2, 3, [-1.0, -1.0], [3.0, 3.0], key=key)
     network = eqx.filter_jit(network)
     points, weights, functions = cloud(key, 30)
     twice = [jnp.concatenate([a, a[:12]]) for a in (points, functions)]
@@ -104,7 +104,7 @@ def test_two_points_of_half_the_weight_count_as_one(key):
 
 
 def test_order_of_points_and_points_without_weight_do_not_matter(key):
-    network = Transformer(16, 2, 2).build(2, 1, [-1.0, -1.0], [3.0, 3.0], key=key)
+    network = Transformer(16, 2, 2).on_points(2, 1, [-1.0, -1.0], [3.0, 3.0], key=key)
     points, weights, functions = cloud(key, 20)
     order = jax.random.permutation(key, 20)
     once = network(points, weights, functions)
@@ -122,7 +122,7 @@ def test_order_of_points_and_points_without_weight_do_not_matter(key):
 
 def test_attention_tends_to_an_integral(key):
     """Gauss-Legendre nodes, 12 and 24 of them: the same function between them within 2 %."""
-    network = eqx.filter_jit(Transformer(16, 2, 2).build(1, 1, [-1.0], [1.0], key=key))
+    network = eqx.filter_jit(Transformer(16, 2, 2).on_points(1, 1, [-1.0], [1.0], key=key))
     probe = jnp.linspace(-1, 1, 9)[:, None]
 
     def at_probe(count):
@@ -133,6 +133,27 @@ def test_attention_tends_to_an_integral(key):
 
     a, b = at_probe(12), at_probe(24)
     assert jnp.linalg.norm(a - b) / jnp.linalg.norm(b) < 0.02
+
+
+def test_transformer_on_a_grid_is_that_of_its_nodes_with_quadrature_weights(key):
+    boundary = ("free", "periodic")
+    network = Transformer(16, 2, 2).build(1, 2, (5, 6), boundary, key=key)
+    s, t = (jnp.linspace(0, 1, 5), jnp.arange(6) / 6)
+    s, t = (a.ravel() for a in jnp.meshgrid(s, t, indexing="ij"))
+    points = jnp.stack([s, jnp.cos(2 * jnp.pi * t), jnp.sin(2 * jnp.pi * t)], axis=1)
+    weights = jnp.where((s == 0) | (s == 1), 1.0, 2.0)
+    values = jnp.sin(3 * s) * points[:, 1]
+    found = network(values.reshape(1, 5, 6))
+    expected = network.network(points, weights, values[:, None])
+    assert jnp.allclose(found.reshape(2, -1).T, expected, atol=1e-5)
+    assert network.network.lower.shape == (3,)
+
+
+def test_transformer_on_a_finer_grid_is_the_same_map(key):
+    network = Transformer(16, 2, 2).build(1, 1, (17,), ("free",), key=key)
+    found = [network(jnp.cos(3 * jnp.linspace(0, 1, n))[None]) for n in (33, 65)]
+    fine = found[1][:, ::2]
+    assert jnp.linalg.norm(found[0] - fine) < 1e-3 * jnp.linalg.norm(fine)
 
 
 def test_errors(key):

@@ -239,8 +239,8 @@ def test_linear_v_cycle_learns_the_poisson_solver(key):
 
 
 def test_errors(key):
-    with pytest.raises(OptionError, match="periodic, dirichlet, neumann, free"):
-        MgNO(boundary="open")
+    with pytest.raises(OptionError, match="periodic, dirichlet, neumann, free, open"):
+        MgNO(boundary="closed")
     with pytest.raises(OptionError, match="as many as there are levels"):
         MgNO(levels=3, smoothings=(1, 1))
     with pytest.raises(OptionError, match="fewer levels"):
