@@ -28,8 +28,9 @@ demo: $(VENV)/installed
 	$(VENV)/bin/pinnkit solve problems/burgers.py --out runs/demo/burgers.h5
 	$(VENV)/bin/pinnkit compare runs/demo/burgers.h5 runs/demo/cole_hopf.h5 --plot runs/demo/burgers.png
 
+# Quick tests spend most of their time in compilation, and hardly any in what was compiled.
 test: $(VENV)/installed-dev
-	$(ONE_THREAD) $(RUN) -m pytest -n 2 -m "not accuracy"
+	JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(ONE_THREAD) $(RUN) -m pytest -n 2 -m "not accuracy"
 
 accuracy: $(VENV)/installed-dev
 	$(ONE_THREAD) $(RUN) -m pytest -n 2 -m accuracy --durations=0

@@ -21,9 +21,12 @@ from pinnkit.methods.emulator.stepper import Interleaved, Scales, Stepper, roll
 from pinnkit.methods.emulator.trajectories import facts, layout, trajectories
 from pinnkit.methods.neural_operator.losses import RelativeL2
 from pinnkit.nn import FNO, NeuralStagger
+from pinnkit.nn.initial import built
 
 N, FRAMES, NU = 16, 8, 0.01
 LINEAR = FNO(4, 5, 1, lift=0, projection=0)
+rolled = eqx.filter_jit(roll)
+advance = eqx.filter_jit(lambda step, states: step.advance(states)[0])
 
 
 def problem():
@@ -67,7 +70,7 @@ def stepper(architecture=FNO(4, 4, 2), data=None, key=0, memory=1):  # noqa: B00
     data = data or dataset(heat())
     plan = layout(data)
     scales = Scales.of(facts(data, plan), plan.space)
-    network = architecture.build(memory, 1, (N,), ("periodic",), key=jax.random.key(key))
+    network = built(architecture, memory, 1, (N,), ("periodic",), key=jax.random.key(key))
     return Stepper(scales, network, memory)
 
 
@@ -96,11 +99,11 @@ def test_means_that_the_data_keep_are_kept_exactly_by_any_weights():
     data = dataset(heat(seed=1))
     states = jnp.asarray(heat(3, seed=2))
     for architecture in (FNO(4, 4, 2), NeuralStagger(FNO(4, 3, 2), 2)):
-        found, _ = roll(stepper(architecture, data), states[0, 0][None], 20)
+        found, _ = rolled(stepper(architecture, data), states[0, 0][None], 20)
         assert float(jnp.abs(found - found[:1]).max()) > 0.02
         assert np.allclose(found.mean(axis=2), states[0, 0].mean(), atol=1e-13)
     drifting = heat() + 0.1 * np.arange(FRAMES + 1)[:, None]
-    found, _ = roll(stepper(data=dataset(drifting)), states[0, 0][None], 20)
+    found, _ = rolled(stepper(data=dataset(drifting)), states[0, 0][None], 20)
     assert float(jnp.ptp(found.mean(axis=2))) > 1e-3
 
 
@@ -110,8 +113,8 @@ def test_a_roll_out_is_repeated_application(memory):
     start = jnp.asarray(heat(1)[0, :1], jnp.float32)
     states = [start] * memory
     for _ in range(5):
-        states.append(step.advance(jnp.stack(states[-memory:]))[0][0])
-    found, diagnosed = roll(step, start, 5)
+        states.append(advance(step, jnp.stack(states[-memory:]))[0])
+    found, diagnosed = rolled(step, start, 5)
     assert np.allclose(found, jnp.stack(states[memory - 1 :]), atol=1e-6)
     assert diagnosed.shape == (6, 0, N)
 
@@ -121,18 +124,18 @@ def test_interleaved_sequences_advance_side_by_side():
     plan = layout(data)
     scales = Scales.of(facts(data, plan), plan.space)
     build = lambda k: FNO(4, 4, 1).build(1, 1, (N,), ("periodic",), key=k)  # noqa: E731
-    first = eqx.filter_vmap(build)(jax.random.split(jax.random.key(0), 2))
-    onward = eqx.filter_vmap(build)(jax.random.split(jax.random.key(1), 3))
+    first = eqx.filter_jit(eqx.filter_vmap(build))(jax.random.split(jax.random.key(0), 2))
+    onward = eqx.filter_jit(eqx.filter_vmap(build))(jax.random.split(jax.random.key(1), 3))
     network = Interleaved(scales, (first, onward), 3, 3)
     start = jnp.asarray(heat(1)[0, :1], jnp.float32)
-    found, _ = roll(network, start, 7)
+    found, _ = rolled(network, start, 7)
     assert found.shape == (8, 1, N)
     pick = lambda tree, i: jax.tree.map(lambda a: a[i] if eqx.is_array(a) else a, tree)  # noqa: E731
     for n in (3, 5, 7):
         alone = Stepper(scales, pick(onward, n % 3), 1)
-        assert np.allclose(found[n], alone.advance(found[n - 3][None])[0][0], atol=1e-5)
+        assert np.allclose(found[n], advance(alone, found[n - 3][None])[0], atol=1e-5)
     alone = Stepper(scales, pick(first, 1), 1)
-    assert np.allclose(found[2], alone.advance(found[0][None])[0][0], atol=1e-5)
+    assert np.allclose(found[2], advance(alone, found[0][None])[0], atol=1e-5)
 
 
 @pytest.mark.accuracy
@@ -151,18 +154,22 @@ def objective(step, pushforward, unroll=2, noise=0.0):
     return StepErrors(step, shelf, shelf, ("u",), 4, unroll, pushforward, noise, RelativeL2())
 
 
+def gradient(wanted, networks, windows):
+    return eqx.filter_jit(jax.grad(lambda p: wanted.loss(p, windows)[0]))(networks)
+
+
 def test_the_gradient_of_pushforward_is_that_of_a_given_state():
     step = stepper()
     truth = jnp.asarray(heat(4)[:, :3, None], jnp.float32)
     none = jnp.zeros((4, 3, 0, N))
     pushed = objective(step, True)
-    found = jax.grad(lambda p: pushed.loss(p, Windows(truth, none))[0])(step.networks)
-    middle = jax.vmap(lambda u: step.advance(u[None])[0])(truth[:, 0])
+    found = gradient(pushed, step.networks, Windows(truth, none))
+    middle = jax.vmap(lambda u: advance(step, u[None]))(truth[:, 0])
     given = Windows(jnp.concatenate([middle, truth[:, 2:]], axis=1), none[:, :2])
     single = objective(step, False, 1)
-    expected = jax.grad(lambda p: single.loss(p, given)[0])(step.networks)
+    expected = gradient(single, step.networks, given)
     through = objective(step, False)
-    other = jax.grad(lambda p: through.loss(p, Windows(truth, none))[0])(step.networks)
+    other = gradient(through, step.networks, Windows(truth, none))
     pairs = zip(*(jax.tree.leaves(tree) for tree in (found, expected, other)), strict=True)
     differ = False
     for a, b, c in pairs:

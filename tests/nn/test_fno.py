@@ -9,6 +9,7 @@ import pytest
 from pinnkit.errors import OptionError
 from pinnkit.nn.boundary import positions, quadrature
 from pinnkit.nn.fno import FNO
+from pinnkit.nn.initial import built
 from pinnkit.nn.spectral import SpectralConv
 
 WAVES = [(1.0, 1, 0.3), (0.7, 2, 1.1), (-0.5, 3, 2.0)]
@@ -52,7 +53,7 @@ def test_layer_agrees_with_fast_transforms(key, shape):
         if k[-1] != 0:
             out[:, *-k] += value.conj()
     expected = np.fft.ifftn(out, axes=axes, norm="forward").real
-    assert np.allclose(layer(v), expected, atol=1e-5)
+    assert np.allclose(eqx.filter_jit(layer)(v), expected, atol=1e-5)
 
 
 def test_coefficients_beside_walls_are_integrals_over_the_domain(key):
@@ -76,7 +77,7 @@ def test_trapezoidal_weights(boundary):
 @pytest.mark.parametrize("shape", [(24,), (16, 20)])
 def test_periodic_network_commutes_with_shifts(key, shape):
     boundary = ("periodic",) * len(shape)
-    network = eqx.filter_jit(FNO(6, 4, 2).build(1, 2, shape, boundary, key=key))
+    network = eqx.filter_jit(built(FNO(6, 4, 2), 1, 2, shape, boundary, key=key))
     x = jax.random.normal(key, (1, *shape))
     axes = tuple(range(1, 1 + len(shape)))
     shift = (5, 3)[: len(shape)]
@@ -85,7 +86,9 @@ def test_periodic_network_commutes_with_shifts(key, shape):
 
 
 def test_anchored_network_knows_where_it_is(key):
-    network = FNO(6, 4, 2, anchored=True).build(1, 1, (24,), ("periodic",), key=key)
+    network = eqx.filter_jit(
+        built(FNO(6, 4, 2, anchored=True), 1, 1, (24,), ("periodic",), key=key)
+    )
     x = jax.random.normal(key, (1, 24))
     assert not jnp.allclose(network(jnp.roll(x, 5, 1)), jnp.roll(network(x), 5, 1), atol=1e-2)
 
@@ -93,9 +96,10 @@ def test_anchored_network_knows_where_it_is(key):
 @pytest.mark.parametrize("shape", [(16,), (12, 16)])
 def test_band_limited_functions_pass_a_layer_exactly_on_any_grid(key, shape):
     boundary = ("periodic",) * len(shape)
-    network = FNO(3, 4, 1).build(1, 1, shape, boundary, key=key)
+    network = built(FNO(3, 4, 1), 1, 1, shape, boundary, key=key)
     coarse, fine = (
-        network.layers[0](smooth(n, boundary, 3)) for n in (shape, tuple(2 * n for n in shape))
+        eqx.filter_jit(network.layers[0])(smooth(n, boundary, 3))
+        for n in (shape, tuple(2 * n for n in shape))
     )
     assert change(fine, coarse, boundary) < 2e-6
 
@@ -107,26 +111,27 @@ def test_network_is_a_map_of_functions(key, boundary):
     """On a grid of twice as many intervals it gives the same function within 2 %."""
     n = 32
     coarse, fine = (tuple(m + (b != "periodic") for b in boundary) for m in (n, 2 * n))
-    network = eqx.filter_jit(FNO(8, 6, 3).build(1, 2, coarse, boundary, key=key))
+    network = eqx.filter_jit(built(FNO(8, 6, 3), 1, 2, coarse, boundary, key=key))
     found = [network(smooth(shape, boundary)) for shape in (fine, coarse)]
     assert change(*found, boundary) < 0.02
 
 
 def test_resolved_modes_of_a_layer_can_be_put_on_another_grid(key):
     boundary = ("periodic", "periodic")
-    layer = SpectralConv.create(key, (2, 2), (4, 4), boundary, 0.0)
+    layer = eqx.filter_jit(SpectralConv.create(key, (2, 2), (4, 4), boundary, 0.0))
     v = smooth((16, 18), boundary, 2)
     fine = layer(v, out=(32, 36))
     assert change(fine, layer(v), boundary) < 2e-6
 
 
 def test_batches_by_vmap_equal_samples_one_by_one_also_in_their_gradients(key):
-    network = FNO(5, 3, 2).build(2, 1, (9, 12), ("neumann", "periodic"), key=key)
+    network = built(FNO(5, 3, 2), 2, 1, (9, 12), ("neumann", "periodic"), key=key)
     x = jax.random.normal(key, (4, 2, 9, 12))
     weights = jax.random.normal(key, (4, 1, 9, 12))
     loss = lambda net, x, w: jnp.sum(w * net(x))  # noqa: E731
-    whole = jax.grad(lambda n: jnp.sum(weights * jax.vmap(n)(x)))(network)
-    parts = [jax.grad(loss)(network, a, w) for a, w in zip(x, weights, strict=True)]
+    whole = jax.jit(jax.grad(lambda n: jnp.sum(weights * jax.vmap(n)(x))))(network)
+    gradient = jax.jit(jax.grad(loss))
+    parts = [gradient(network, a, w) for a, w in zip(x, weights, strict=True)]
     total = jax.tree.map(lambda *g: sum(g), *parts)
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(total), strict=True):
         assert jnp.allclose(a, b, rtol=1e-4, atol=1e-4)
@@ -135,8 +140,8 @@ def test_batches_by_vmap_equal_samples_one_by_one_also_in_their_gradients(key):
 def test_number_of_parameters(key):
     """Two real numbers per kept coefficient and pair of channels; in 2-D the 2 m - 1 wavenumbers
     of both signs along the first axis."""
-    network = FNO(32, 12, 4, lift=0, projection=128).build(
-        1, 1, (64, 64), ("dirichlet", "dirichlet"), key=key
+    network = built(
+        FNO(32, 12, 4, lift=0, projection=128), 1, 1, (64, 64), ("dirichlet", "dirichlet"), key=key
     )
     spectral = 2 * 23 * 12 * 32 * 32
     expected = 4 * (spectral + 32 * 32 + 32) + (3 * 32 + 32) + (32 * 128 + 128) + (128 + 1)

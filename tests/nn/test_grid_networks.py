@@ -11,6 +11,7 @@ import pytest
 from pinnkit.errors import OptionError
 from pinnkit.nn.boundary import positions
 from pinnkit.nn.dymix import Differences, DyMixOp
+from pinnkit.nn.initial import built
 from pinnkit.nn.pointwise import ChannelMLP
 from pinnkit.nn.transformer import Transformer
 from pinnkit.nn.uno import UNO, resample
@@ -34,7 +35,7 @@ def test_network_is_a_map_of_functions(key, architecture, n, boundary):
     """On a grid of twice as many intervals it gives the same function within 2 %. Differences and
     interpolation converge with a low order, so the grids are fine."""
     coarse, fine = (tuple(m + (b != "periodic") for b in boundary) for m in (n, 2 * n))
-    network = eqx.filter_jit(architecture.build(1, 2, coarse, boundary, key=key))
+    network = eqx.filter_jit(built(architecture, 1, 2, coarse, boundary, key=key))
     a, b = network(smooth(fine, boundary)), network(smooth(coarse, boundary))
     a = a[(slice(None), *(slice(None, None, 2) for _ in boundary))]
     assert b.shape == (2, *coarse)
@@ -45,7 +46,7 @@ def test_network_is_a_map_of_functions(key, architecture, n, boundary):
 def test_three_axes_and_shifts(key, architecture):
     boundary = ("periodic",) * 3
     free = dataclasses.replace(architecture, anchored=False)
-    network = eqx.filter_jit(free.build(1, 2, (8, 6, 10), boundary, key=key))
+    network = eqx.filter_jit(built(free, 1, 2, (8, 6, 10), boundary, key=key))
     x = jax.random.normal(key, (1, 8, 6, 10))
     rolled = network(jnp.roll(x, (2, 4, 2), (1, 2, 3)))
     assert jnp.allclose(rolled, jnp.roll(network(x), (2, 4, 2), (1, 2, 3)), atol=1e-4)
@@ -53,7 +54,7 @@ def test_three_axes_and_shifts(key, architecture):
 
 def test_product_layer_represents_u_ux_exactly(key):
     """G with R_k = 2 pi i k is the derivative, Loc the identity, and u has few enough modes."""
-    network = DyMixOp(1, 5, 1).build(1, 1, (24,), ("periodic",), key=key)
+    network = built(DyMixOp(1, 5, 1), 1, 1, (24,), ("periodic",), key=key)
     k = jnp.arange(5.0)
     weights = jnp.stack([0 * k, 2 * jnp.pi * k])[..., None, None]
     local = ChannelMLP((jnp.ones((1, 1)),), (jnp.zeros(1),), "identity")
@@ -91,9 +92,14 @@ def cloud(key, count):
     return points, jnp.ones(count) / count, functions
 
 
+def random_cloud_map(key, channels):
+    corners = [-1.0, -1.0], [3.0, 3.0]
+    build = lambda k: Transformer(16, 2, 2).on_points(2, channels, *corners, key=k)  # noqa: E731
+    return eqx.filter_jit(eqx.filter_jit(build)(key))
+
+
 def test_two_points_of_half_the_weight_count_as_one(key):
-    network = Transformer(16, 2, 2).on_points(2, 3, [-1.0, -1.0], [3.0, 3.0], key=key)
-    network = eqx.filter_jit(network)
+    network = random_cloud_map(key, 3)
     points, weights, functions = cloud(key, 30)
     twice = [jnp.concatenate([a, a[:12]]) for a in (points, functions)]
     shared = jnp.concatenate([weights.at[:12].mul(0.5), weights[:12] / 2])
@@ -104,7 +110,7 @@ def test_two_points_of_half_the_weight_count_as_one(key):
 
 
 def test_order_of_points_and_points_without_weight_do_not_matter(key):
-    network = Transformer(16, 2, 2).on_points(2, 1, [-1.0, -1.0], [3.0, 3.0], key=key)
+    network = random_cloud_map(key, 1)
     points, weights, functions = cloud(key, 20)
     order = jax.random.permutation(key, 20)
     once = network(points, weights, functions)
@@ -114,7 +120,7 @@ def test_order_of_points_and_points_without_weight_do_not_matter(key):
     more = [jnp.concatenate([a, 5 + 0 * a[:3]]) for a in (points, functions)]
     padded = network(more[0], jnp.concatenate([weights, jnp.zeros(3)]), more[1])
     assert jnp.allclose(padded[:20], once, atol=1e-5)
-    gradient = jax.grad(lambda w: jnp.sum(network(more[0], w, more[1]) ** 2))(
+    gradient = jax.jit(jax.grad(lambda w: jnp.sum(network(more[0], w, more[1]) ** 2)))(
         jnp.concatenate([weights, jnp.zeros(3)])
     )
     assert jnp.all(jnp.isfinite(gradient))
@@ -137,20 +143,20 @@ def test_attention_tends_to_an_integral(key):
 
 def test_transformer_on_a_grid_is_that_of_its_nodes_with_quadrature_weights(key):
     boundary = ("free", "periodic")
-    network = Transformer(16, 2, 2).build(1, 2, (5, 6), boundary, key=key)
+    network = built(Transformer(16, 2, 2), 1, 2, (5, 6), boundary, key=key)
     s, t = (jnp.linspace(0, 1, 5), jnp.arange(6) / 6)
     s, t = (a.ravel() for a in jnp.meshgrid(s, t, indexing="ij"))
     points = jnp.stack([s, jnp.cos(2 * jnp.pi * t), jnp.sin(2 * jnp.pi * t)], axis=1)
     weights = jnp.where((s == 0) | (s == 1), 1.0, 2.0)
     values = jnp.sin(3 * s) * points[:, 1]
-    found = network(values.reshape(1, 5, 6))
-    expected = network.network(points, weights, values[:, None])
+    found = eqx.filter_jit(network)(values.reshape(1, 5, 6))
+    expected = eqx.filter_jit(network.network)(points, weights, values[:, None])
     assert jnp.allclose(found.reshape(2, -1).T, expected, atol=1e-5)
     assert network.network.lower.shape == (3,)
 
 
 def test_transformer_on_a_finer_grid_is_the_same_map(key):
-    network = Transformer(16, 2, 2).build(1, 1, (17,), ("free",), key=key)
+    network = eqx.filter_jit(built(Transformer(16, 2, 2), 1, 1, (17,), ("free",), key=key))
     found = [network(jnp.cos(3 * jnp.linspace(0, 1, n))[None]) for n in (33, 65)]
     fine = found[1][:, ::2]
     assert jnp.linalg.norm(found[0] - fine) < 1e-3 * jnp.linalg.norm(fine)
