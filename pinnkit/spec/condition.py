@@ -152,12 +152,20 @@ def Robin(
     value: Any = 0,
     on: str | Sequence[str] = "boundary",
     name: str = "",
+    priority: int = 0,
 ) -> Condition:
     """alpha u + beta n · grad u = value on the regions."""
     label = f"Robin condition on {u}"
     _field_of(u, label)
     left = _expression(alpha, label) * u + _expression(beta, label) * normal_derivative(u)
-    return Condition(Kind.BOUNDARY, left, _expression(value, label), _regions(on, label), name)
+    return Condition(
+        Kind.BOUNDARY,
+        left,
+        _expression(value, label),
+        _regions(on, label),
+        name,
+        priority=priority,
+    )
 
 
 def Initial(u: sp.Expr, value: Any = 0, name: str = "", priority: int = 0) -> Condition:

@@ -40,7 +40,7 @@ PROBLEMS = Path(__file__).resolve().parents[2] / "problems"
 LYAPUNOV = 0.088
 """Largest exponent of Kuramoto-Sivashinsky on long boxes, for which 1/11 is usual."""
 REPEATS, FRAMES = 5, 100
-LONGER = 3
+LONGER = 4
 """Steps of four small networks in the time of one step of a plain one, rounded down."""
 
 
@@ -195,11 +195,11 @@ def median(function: Any, *given: Any) -> float:
 def stagger(options: argparse.Namespace) -> None:
     """Errors and times for a frame of a plain network, and of four small ones after as long."""
     problem, train, test = flow(options.data, options.samples or 120)
-    steps = options.steps or 450
-    small = FNO(16, 8, 3, lift=16, projection=32, anchored=True)
+    steps = options.steps or 800
+    small = FNO(12, 8, 2, lift=12, projection=24, anchored=True)
     for name, architecture, count, rate in (
         ("FNO, width 32", FNO(32, 12, 4, anchored=True), steps, 2e-3),
-        ("NeuralStagger, width 16", NeuralStagger(small, 2), LONGER * steps, 3e-3),
+        ("NeuralStagger, width 12", NeuralStagger(small, 2), LONGER * steps, 3e-3),
     ):
         method = pk.Emulator(architecture, train, steps=count, batch=8, learning_rate=rate)
         solution, seconds = solved(problem, method, options.key)

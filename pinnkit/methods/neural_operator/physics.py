@@ -83,7 +83,7 @@ class GridResiduals(eqx.Module):
         system, provider = self.system, GridProvider(self.grid)
         known = dict(zip(system.fields, fields, strict=True))
         for name in system.inputs:
-            known[name] = self._everywhere(function)
+            known[name] = self.everywhere(function)
         values = provider.terms(known, system.plan)
         for residual in system.residuals:
             values |= provider.terms(known, residual.input_plan)
@@ -101,7 +101,7 @@ class GridResiduals(eqx.Module):
             found[residual.name] = jnp.concatenate(parts) / scale
         return found
 
-    def _everywhere(self, function: jax.Array) -> jax.Array:
+    def everywhere(self, function: jax.Array) -> jax.Array:
         """The input function at all nodes of the grid."""
         frame = frame_axis(self.grid, self.sensors)
         whole = function if frame is None else jnp.expand_dims(function, frame)

@@ -1,0 +1,85 @@
+"""The layer itself: a basis and an offset in, fields that satisfy the equations out."""
+
+from __future__ import annotations
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from pinnkit.errors import OptionError
+from pinnkit.methods.constraint.options import Constraint
+from pinnkit.methods.constraint.rows import GridRows, assemble, merge, split
+from pinnkit.methods.constraint.solve import Fit, attached, fit
+from pinnkit.methods.neural_operator.physics import GridResiduals
+
+
+class ConstraintLayer(eqx.Module):
+    """u = offset + sum_j w_j basis_j with w = argmin |residuals(u)|^2 on every part of the grid.
+
+    Differentiable in the basis, the offset and the input function by the implicit function theorem.
+    `sizes` (c,) of the fields, by which jumps are measured.
+    """
+
+    equations: GridResiduals
+    options: Constraint = eqx.field(static=True)
+    sizes: tuple[float, ...] = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        grid = self.equations.grid
+        wrong = len(self.parts) != len(grid) or any(
+            a.n % p for a, p in zip(grid, self.parts, strict=False)
+        )
+        if wrong:
+            raise OptionError(
+                f"Constraint(experts={self.options.experts}) does not divide a grid of "
+                f"{' x '.join(str(a.n) for a in grid)} nodes along "
+                f"{', '.join(a.name for a in grid)}. Give one divisor for each axis."
+            )
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """Number of parts along each axis."""
+        return self.options.experts or (1,) * len(self.equations.grid)
+
+    def rows(self, function: Array, offset: Array, basis: Array) -> GridRows:
+        """The rows of all experts; see `assemble`."""
+        sizes = jnp.asarray(self.sizes, basis.dtype)
+        shared, seam = self.options.shared, self.options.seam
+        return assemble(self.equations, self.parts, function, offset, basis, shared, seam, sizes)
+
+    def start(self, offset: Array, basis: Array) -> Array:
+        """Coefficients of zero, (K, c N)."""
+        return jnp.zeros((math.prod(self.parts), offset.shape[0] * basis.shape[0]), basis.dtype)
+
+    def fit(self, function: Array, offset: Array, basis: Array) -> Fit:
+        """The coefficients, without derivatives."""
+        function, offset, basis = jax.lax.stop_gradient((function, offset, basis))
+        start, options = self.start(offset, basis), self.options
+        rows = self.rows(function, offset, basis)
+        return fit(rows, start, options.shrink, options.steps, options.tolerance)
+
+    def coefficients(self, function: Array, offset: Array, basis: Array) -> Array:
+        """(K, c, N), differentiable."""
+        found = self.fit(function, offset, basis).w
+        w = attached(
+            lambda: self.rows(function, offset, basis),
+            found,
+            self.start(offset, basis),
+            self.options.shrink,
+            self.options.full,
+        )
+        return w.reshape(len(w), offset.shape[0], basis.shape[0])
+
+    def __call__(self, function: Array, offset: Array, basis: Array) -> Array:
+        """(*sensors), (c, *grid) and (N, c, *grid) -> (c, *grid)."""
+        w = self.coefficients(function, offset, basis)
+        return combined(w, offset, basis, self.parts)
+
+
+def combined(w: Array, offset: Array, basis: Array, parts: tuple[int, ...]) -> Array:
+    """offset + sum_j w[k, c, j] basis_c,j on every part k."""
+    pieces = jnp.einsum("kcj,kjcm->kcm", w, split(basis, parts))
+    return offset + merge(pieces, parts, offset.shape[1:])

@@ -1,0 +1,51 @@
+"""Options of the constraint layer."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pinnkit.errors import OptionError
+
+
+@dataclasses.dataclass(frozen=True)
+class Constraint:
+    """A layer that makes a network's outputs a basis, whose coefficients satisfy the equations.
+
+    On each part of the grid its own: the residuals of the equations and conditions are minimised in
+    least squares over the coefficients of `basis` functions of every field, for every input
+    function anew, inside the network.
+
+    - `basis`: number of functions of each field.
+    - `experts`: number of parts along each axis of the grid, in its order; () for one.
+    - `shared`: whether every expert sees all conditions, also on faces that its part does not touch
+      (its functions go on beyond the part); without, such experts need seams to know of them.
+    - `seam`: weight of the jumps of values and slopes between parts, 0 for none.
+    - `shrink`: weight of the squares of the coefficients' distances from where they begin.
+    - `steps`, `tolerance`: most steps of Levenberg and Marquardt's method, and the relative gain
+      at which it ends.
+    - `full`: second derivatives of the residuals in the derivative of the solution; else Gauss and
+      Newton's matrix.
+
+    Source: Chalapathi, Du and Krishnapriyan, "Scaling physics-informed hard constraints with
+    mixture-of-experts", ICLR 2024, arXiv:2402.13412; there without seams.
+
+    Raises OptionError for values out of range.
+    """
+
+    basis: int = 16
+    experts: tuple[int, ...] = ()
+    shared: bool = True
+    seam: float = 0.0
+    shrink: float = 1e-8
+    steps: int = 20
+    tolerance: float = 1e-6
+    full: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.basis, self.steps, *self.experts, 1) < 1:
+            raise OptionError(
+                f"Constraint(basis={self.basis}, experts={self.experts}, steps={self.steps}): "
+                "numbers must be at least 1. Change them."
+            )
+        if min(self.seam, self.shrink, self.tolerance) < 0:
+            raise OptionError("Constraint: seam, shrink and tolerance must not be negative.")

@@ -1,0 +1,256 @@
+"""Residual rows of fields that are linear in coefficients of their own on every part of a grid.
+
+    u_c(z) = offset_c(z) + sum_j w[k, c, j] basis_c,j(z),        z in part k.
+
+Derivatives of the basis are those of whole fields on the grid, taken once; residuals and their
+slopes are contractions of these tables with the coefficients.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from pinnkit.compile.system import Residual
+from pinnkit.compile.terms import Term
+from pinnkit.derivatives import GridProvider
+from pinnkit.methods.faces import face_normals, faces, with_normals
+from pinnkit.methods.neural_operator.maps import Grid
+from pinnkit.methods.neural_operator.physics import GridResiduals
+from pinnkit.spec.condition import Kind
+
+
+class Group(eqx.Module):
+    """Rows of one residual, m of them in each of some parts.
+
+    `tables` (P, 1 + N, m) per term: of the offset and of the basis; `known` (P, m) per term of an
+    input function; `places` (P, m) by coordinate; `which` the numbers of the P parts. Rows are
+    divided by `scale`.
+    """
+
+    tables: tuple[Array, ...]
+    known: tuple[Array, ...]
+    places: dict[str, Any]
+    residual: Residual = eqx.field(static=True)
+    parameters: Any = eqx.field(static=True)
+    fields: tuple[int, ...] = eqx.field(static=True)
+    which: tuple[int, ...] = eqx.field(static=True)
+    scale: float = eqx.field(static=True)
+
+    def _fn(self, values: tuple[Array, ...]) -> Array:
+        named: dict[Term, Array] = dict(zip(self.residual.plan.terms, values, strict=True))
+        named |= dict(zip(self.residual.input_plan.terms, self.known, strict=True))
+        found = self.residual.fn(named, self.places, self.parameters)
+        shape = next(iter(self.places.values())).shape
+        return jnp.broadcast_to(found, shape) / self.scale
+
+    def _values(self, w: Array) -> tuple[Array, ...]:
+        own = w[jnp.asarray(self.which)]
+        return tuple(
+            table[:, 0] + jnp.einsum("pj,pjm->pm", own[:, c], table[:, 1:])
+            for c, table in zip(self.fields, self.tables, strict=True)
+        )
+
+    def residuals(self, w: Array) -> Array:
+        """(K, c, N) -> (P, m)."""
+        return self._fn(self._values(w))
+
+    def linearised(self, w: Array) -> tuple[Array, Array]:
+        """(K, c, N) -> (P, m) and slopes (P, m, c N)."""
+        values = self._values(w)
+        if not values:
+            found = self._fn(values)
+            return found, jnp.zeros((*found.shape, w[0].size), found.dtype)
+        found, push = jax.linearize(lambda *v: self._fn(v), *values)
+        slopes = jnp.zeros((*found.shape, *w.shape[1:]), found.dtype)
+        for i, (c, table) in enumerate(zip(self.fields, self.tables, strict=True)):
+            tangents = [
+                jnp.ones_like(v) if i == k else jnp.zeros_like(v) for k, v in enumerate(values)
+            ]
+            slopes = slopes.at[:, :, c].add(
+                jnp.einsum("pm,pjm->pmj", push(*tangents), table[:, 1:])
+            )
+        return found, slopes.reshape(*found.shape, -1)
+
+
+class GridRows(eqx.Module):
+    """All rows of all parts, as `solve.fit` takes them; coefficients are (K, c N)."""
+
+    groups: tuple[Group, ...]
+    seam: tuple[Array, Array] | None
+    shape: tuple[int, int, int] = eqx.field(static=True)
+
+    def residual(self, w: Array) -> Array:
+        """(K, M): zero where a part has no rows of a residual."""
+        w = w.reshape(self.shape)
+        return jnp.concatenate([self._spread(g, g.residuals(w)) for g in self.groups], axis=1)
+
+    def jacobian(self, w: Array) -> tuple[Array, Array]:
+        """Residuals (K, M) and slopes (K, M, c N)."""
+        w = w.reshape(self.shape)
+        found = [(g, *g.linearised(w)) for g in self.groups]
+        return tuple(  # type: ignore[return-value]
+            jnp.concatenate([self._spread(g, pair[i]) for g, *pair in found], axis=1)
+            for i in (0, 1)
+        )
+
+    def seams(self) -> tuple[Array, Array] | None:
+        return self.seam
+
+    def _spread(self, group: Group, rows: Array) -> Array:
+        if group.which == tuple(range(self.shape[0])):
+            return rows
+        whole = jnp.zeros((self.shape[0], *rows.shape[1:]), rows.dtype)
+        return whole.at[jnp.asarray(group.which)].set(rows)
+
+
+def assemble(
+    equations: GridResiduals,
+    parts: tuple[int, ...],
+    function: Array,
+    offset: Array,
+    basis: Array,
+    shared: bool,
+    seam: float,
+    sizes: Array,
+) -> GridRows:
+    """Rows of fields offset (c, *grid) + basis (N, c, *grid) on a grid cut into equal parts.
+
+    `parts`: number of parts along each axis, whose product is K; function (*sensors).
+    Rows count by the root mean square over their places in a part, those of the seams by `seam`
+    times it, in units of the `sizes` (c,) of the fields.
+    """
+    system, provider = equations.system, GridProvider(equations.grid)
+    count = basis.shape[0]
+    stacked = jnp.concatenate([offset[None], basis])
+    named = {name: stacked[:, i] for i, name in enumerate(system.fields)}
+    tables = provider.terms(named, system.plan)
+    known: dict[Term, Array] = {}
+    inputs = {name: equations.everywhere(function) for name in system.inputs}
+    for residual in system.residuals:
+        known |= provider.terms(inputs, residual.input_plan)
+    z = provider.coordinates()
+    groups = []
+    for residual, scale in zip(system.residuals, equations.scales, strict=True):
+        where: list[tuple[str | None, int]] = [(None, 0)]
+        if residual.kind is not Kind.EQUATION:
+            where = [(axis, end) for _, axis, end in faces(system, residual)]
+        for face in where:
+            groups.append(
+                _group(equations, residual, scale, parts, tables, known, z, shared, *face)
+            )
+    shape = (math.prod(parts), len(system.fields), count)
+    joint = None
+    if seam and math.prod(parts) > 1:
+        joint = seams(equations.grid, parts, basis / sizes.reshape(1, -1, *(1,) * len(parts)), seam)
+    return GridRows(tuple(groups), joint, shape)
+
+
+def _group(
+    equations: GridResiduals,
+    residual: Residual,
+    scale: float,
+    parts: tuple[int, ...],
+    tables: dict[Term, Array],
+    known: dict[Term, Array],
+    z: dict[str, np.ndarray],
+    shared: bool,
+    axis: str | None,
+    end: int,
+) -> Group:
+    system = equations.system
+    i = None if axis is None else system.axes.index(axis)
+    cut = lambda a: a if i is None else a.take(-end, axis=a.ndim - len(parts) + i)  # noqa: E731
+    every = shared and i is not None
+    own = tuple(1 if every else p for j, p in enumerate(parts) if j != i)
+    apart = lambda a: split(cut(a), own)  # noqa: E731
+    places: dict[str, Any] = {name: apart(x) for name, x in z.items()}
+    if axis is not None and axis != system.time:
+        places = with_normals(places, face_normals(system, axis, end))
+    which = []
+    for place in itertools.product(*map(range, own)):
+        full = list(place)
+        if i is not None:
+            full.insert(i, parts[i] - 1 if end else 0)
+        which.append(int(np.ravel_multi_index(full, parts)))
+    if every:
+        which = list(range(math.prod(parts)))
+    among = lambda a: jnp.broadcast_to(a, (len(which), *a.shape[1:]))  # noqa: E731
+    return Group(
+        tuple(among(apart(tables[t])) for t in residual.plan.terms),
+        tuple(among(apart(known[t])) for t in residual.input_plan.terms),
+        {name: among(x) for name, x in places.items()},
+        residual,
+        system.parameters,
+        tuple(system.fields.index(t.field) for t in residual.plan.terms),
+        tuple(which),
+        scale * math.sqrt(next(iter(places.values())).shape[1]),
+    )
+
+
+def seams(grid: Grid, parts: tuple[int, ...], basis: Array, weight: float) -> tuple[Array, Array]:
+    """Rows whose squares sum to weight^2 times the mean square of the jumps between parts.
+
+    Jumps of values, and of slopes along the normal times the length of a part, at the last nodes
+    of the lower part, to which both parts' fields are continued. basis (N, c, *grid).
+    """
+    experts, blocks = math.prod(parts), []
+    for i, (axis, p) in enumerate(zip(grid, parts, strict=True)):
+        slope = axis.derivative(basis, i + 2, 1) * (axis.length / p)
+        others = tuple(q for j, q in enumerate(parts) if j != i)
+        for s in range(p - 1):
+            node = (s + 1) * axis.n // p - 1
+            for values in (basis, slope):
+                along = split(values.take(node, axis=i + 2), others)
+                for place, rows in zip(itertools.product(*map(range, others)), along, strict=True):
+                    low, high = list(place), list(place)
+                    low.insert(i, s)
+                    high.insert(i, s + 1)
+                    both = [int(np.ravel_multi_index(q, parts)) for q in (low, high)]
+                    blocks.append(_jump(rows, both, experts))
+    matrix = jnp.concatenate(blocks)
+    matrix = matrix.reshape(len(matrix), -1) * (weight / math.sqrt(len(matrix) / 2))
+    return matrix, jnp.zeros(len(matrix), basis.dtype)
+
+
+def _jump(rows: Array, both: list[int], experts: int) -> Array:
+    """rows (N, c, m) -> (c m, K, c N) with the rows at the one part and their opposite at the
+    other."""
+    count, fields, nodes = rows.shape
+    own = jnp.einsum("jcm,cd->cmdj", rows, jnp.eye(fields, dtype=rows.dtype))
+    own = own.reshape(fields * nodes, fields * count)
+    whole = jnp.zeros((len(own), experts, own.shape[1]), own.dtype)
+    return whole.at[:, both[0]].set(own).at[:, both[1]].set(-own)
+
+
+def split(values: Any, parts: tuple[int, ...]) -> Any:
+    """(..., *grid) -> (K, ..., m), the nodes of every part in a row; parts in order of rows."""
+    ndim = len(parts)
+    lead, grid = values.shape[: values.ndim - ndim], values.shape[values.ndim - ndim :]
+    inner = [n // p for n, p in zip(grid, parts, strict=True)]
+    pairs = [size for p, m in zip(parts, inner, strict=True) for size in (p, m)]
+    apart = values.reshape(*lead, *pairs)
+    first = len(lead)
+    outer = [first + 2 * j for j in range(ndim)]
+    nodes = [first + 2 * j + 1 for j in range(ndim)]
+    moved = apart.transpose(*outer, *range(first), *nodes)
+    return moved.reshape(math.prod(parts), *lead, math.prod(inner))
+
+
+def merge(values: Array, parts: tuple[int, ...], grid: tuple[int, ...]) -> Array:
+    """The inverse of `split`: (K, ..., m) -> (..., *grid)."""
+    ndim = len(parts)
+    inner = [n // p for n, p in zip(grid, parts, strict=True)]
+    lead = values.shape[1:-1]
+    apart = values.reshape(*parts, *lead, *inner)
+    order = [*range(ndim, ndim + len(lead))]
+    for j in range(ndim):
+        order += [j, ndim + len(lead) + j]
+    return apart.transpose(*order).reshape(*lead, *grid)

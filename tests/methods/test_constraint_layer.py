@@ -1,0 +1,185 @@
+"""Coefficients by a solve inside a network: dense least squares, experts apart, derivatives."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pinnkit as pk
+from pinnkit.compile import compile_problem
+from pinnkit.derivatives import UniformAxis
+from pinnkit.errors import OptionError
+from pinnkit.methods.constraint import Constraint, ConstraintLayer
+from pinnkit.methods.constraint.rows import merge, seams, split
+from pinnkit.methods.neural_operator.physics import GridResiduals
+
+pytestmark = pytest.mark.usefixtures("x64")
+N, BASIS = 12, 5
+GRID = (UniformAxis("t", 0.0, 1.0, N, 6), UniformAxis("x", 0.0, 1.0, N, 4))
+OFFSET = jnp.zeros((1, N, N))
+
+
+def equations(cubic=0.0):
+    """u_t = 0.05 u_xx - cubic u^3 from a random initial state, zero at the walls."""
+    t, x = pk.coordinates("t x")
+    u, a = pk.field("u", t, x), pk.input_function("a", x)
+    heat = pk.Equation(u.diff(t) - 0.05 * u.diff(x, 2) + cubic * u**3)
+    box = pk.Box(t=(0, 1), x=(0, 1), time="t")
+    problem = pk.Problem("heat", box, (heat, pk.Initial(u, a), pk.Dirichlet(u, 0)))
+    return GridResiduals.of(compile_problem(problem), GRID, GRID[1:])
+
+
+def layer(cubic=0.0, **options):
+    options = {"basis": BASIS, "steps": 60, "tolerance": 1e-15, **options}
+    return ConstraintLayer(equations(cubic), Constraint(**options), (1.0,))
+
+
+def basis(weights):
+    t, x = np.meshgrid(*(axis.nodes for axis in GRID), indexing="ij")
+    return jnp.tanh(jnp.einsum("jk,ktx->jtx", weights, np.stack([t, x, 1 + 0 * x])))[:, None]
+
+
+def random(seed=0):
+    rng = np.random.default_rng(seed)
+    return jnp.asarray(2 * rng.normal(size=(BASIS, 3))), jnp.asarray(rng.normal(size=N))
+
+
+def dense(found, function, functions):
+    """All rows and columns of a linear problem as one matrix, and its right side."""
+    rows = found.rows(function, OFFSET, functions)
+    start = found.start(OFFSET, functions)
+    value, slopes = rows.jacobian(start)
+    matrix, side = jax.scipy.linalg.block_diag(*slopes), -value.ravel()
+    if rows.seams() is not None:
+        matrix = jnp.concatenate([matrix, rows.seams()[0]])
+        side = jnp.concatenate([side, rows.seams()[1]])
+    count = start.size
+    shrink = np.sqrt(found.options.shrink) * np.eye(count)
+    return np.concatenate([matrix, shrink]), np.concatenate([side, np.zeros(count)])
+
+
+OPTIONS = [{}, {"experts": (2, 3)}, {"experts": (2, 2), "seam": 0.5, "shared": False}]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_linear_problem_has_the_dense_least_squares_solution(options):
+    found, (weights, function) = layer(**options), random()
+    functions = basis(weights)
+    w = eqx.filter_jit(found.coefficients)(function, OFFSET, functions)
+    expected = np.linalg.lstsq(*dense(found, function, functions), rcond=None)[0]
+    assert np.allclose(w.ravel(), expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("cubic", "experts"), [(0.0, ()), (0.0, (2, 3)), (2.0, ()), (2.0, (1, 2))])
+def test_derivatives_are_those_of_central_differences(cubic, experts):
+    found, (weights, function) = layer(cubic, experts=experts), random(1)
+    other = jnp.asarray(np.random.default_rng(2).normal(size=(1, N, N)))
+
+    @jax.jit
+    def value(weights, function):
+        return jnp.sum(other * found(function, OFFSET, basis(weights)))
+
+    slopes = jax.jit(jax.grad(value, argnums=(0, 1)))(weights, function)
+    for i, like in enumerate((weights, function)):
+        direction = np.random.default_rng(3).normal(size=like.shape)
+        step = 1e-5
+        ends = []
+        for sign in (1, -1):
+            moved = [weights, function]
+            moved[i] = moved[i] + sign * step * direction
+            ends.append(value(*moved))
+        assert float(jnp.sum(slopes[i] * direction)) == pytest.approx(
+            float((ends[0] - ends[1]) / (2 * step)), rel=1e-5
+        )
+
+
+def test_gauss_and_newtons_matrix_is_exact_for_linear_problems_only():
+    weights, function = random(1)
+
+    def slopes(cubic, full):
+        found = layer(cubic, full=full)
+        value = lambda w: jnp.sum(found(function, OFFSET, basis(w))[0, 3])  # noqa: E731
+        return jax.jit(jax.grad(value))(weights)
+
+    assert jnp.allclose(slopes(0.0, True), slopes(0.0, False), rtol=1e-6)
+    full, rough = slopes(2.0, True), slopes(2.0, False)
+    apart = jnp.linalg.norm(full - rough) / jnp.linalg.norm(full)
+    assert 1e-4 < apart < 1
+
+
+def test_experts_are_solved_on_their_own():
+    """Those of the lower half in space do not see what happens in the upper one, nor do
+    derivatives; all together they are what each is alone."""
+    found, (weights, function) = layer(2.0, experts=(1, 2), shared=False), random()
+    functions = basis(weights)
+    solve = eqx.filter_jit(found.coefficients)
+    w = solve(function, OFFSET, functions)
+    far = N // 2 + 4
+    again = solve(function, OFFSET, functions.at[..., far:].mul(0.5))
+    assert jnp.allclose(again[0], w[0], rtol=1e-12, atol=1e-12 * float(jnp.abs(w[0]).max()))
+    assert not jnp.allclose(again[1], w[1], rtol=1e-3)
+    slope = jax.jit(jax.grad(lambda b: found.coefficients(function, OFFSET, b)[0, 0, 0]))
+    assert not jnp.any(slope(functions)[..., far:])
+
+
+@pytest.mark.parametrize("cubic", [0.0, 2.0])
+def test_solutions_within_the_span_satisfy_every_row(cubic):
+    """For inputs never seen, too: u = exp(-k t) sin(pi x) is the first function of the basis."""
+    found, (weights, _) = layer(cubic, shrink=0.0), random()
+    t, x = np.meshgrid(*(axis.nodes for axis in GRID), indexing="ij")
+    wave = np.exp(-0.05 * np.pi**2 * t) * np.sin(np.pi * x)
+    functions = basis(weights).at[0, 0].set(wave)
+    for size in (0.3, -1.7):
+        fit = eqx.filter_jit(found.fit)(jnp.asarray(size * wave[0]), OFFSET, functions)
+        residual = found.rows(size * wave[0], OFFSET, functions).residual(fit.w)
+        if cubic:
+            assert 1e-3 < jnp.linalg.norm(residual) < 1
+        else:
+            assert jnp.linalg.norm(residual) < 1e-3 * abs(size)
+            assert np.isclose(fit.w[0, 0], size, rtol=1e-2)
+
+
+def test_nothing_leads_to_values_that_are_not_finite():
+    found, (weights, _) = layer(2.0), random()
+    for functions in (1e200 * basis(weights), 0 * basis(weights)):
+        fit = eqx.filter_jit(found.fit)(1e3 * jnp.ones(N), OFFSET, functions)
+        assert jnp.all(jnp.isfinite(fit.w))
+
+
+def test_experts_that_touch_no_face_know_of_it_by_seams_alone():
+    weights, function = random()
+    sizes = []
+    for seam in (0.0, 1.0):
+        found = layer(experts=(2, 1), seam=seam, shared=False)
+        sizes.append(eqx.filter_jit(found.coefficients)(function, OFFSET, basis(weights))[1])
+    assert float(jnp.abs(sizes[0]).max()) < 1e-12 < 1e-3 < float(jnp.abs(sizes[1]).max())
+
+
+def test_jumps_between_parts_fall_with_the_weight_of_seams():
+    weights, function = random()
+    functions, jumps = basis(weights), []
+    for seam in (0.0, 10.0):
+        found = layer(experts=(2, 2), seam=seam)
+        w = eqx.filter_jit(found.coefficients)(function, OFFSET, functions)
+        matrix, _ = seams(GRID, (2, 2), functions, 1.0)
+        jumps.append(float(jnp.linalg.norm(matrix @ w.ravel())))
+    assert jumps[1] < jumps[0] / 10
+
+
+@pytest.mark.parametrize("parts", [(2, 3), (1, 4), (3, 1)])
+def test_merging_parts_gives_the_field_back(parts):
+    values = np.random.default_rng(0).normal(size=(2, N, N))
+    apart = split(values, parts)
+    assert np.array_equal(merge(jnp.asarray(apart), parts, (N, N)), values)
+    size = N // parts[1]
+    assert np.array_equal(apart[0, 1][:size], values[1, 0, :size])
+
+
+def test_errors():
+    with pytest.raises(OptionError, match="Give one divisor for each axis"):
+        layer(experts=(5, 1))
+    with pytest.raises(OptionError, match="at least 1"):
+        Constraint(basis=0)
+    with pytest.raises(OptionError, match="not be negative"):
+        Constraint(seam=-1.0)
