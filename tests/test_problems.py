@@ -5,6 +5,7 @@ pinnkit's compiler takes part, so they are an oracle for it.
 """
 
 import ast
+import functools
 from pathlib import Path
 
 import jax
@@ -24,12 +25,22 @@ FILES = sorted((Path(__file__).resolve().parents[1] / "problems").glob("*.py"))
 DIGITS = 50
 POINTS = 12
 
-every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+SLOW = {"poisson5d"}
+"""Compiling derivatives in five dimensions takes ten seconds at a time."""
+load = functools.cache(pk.load)
+
+
+def files(paths):
+    marks = {path: [pytest.mark.accuracy] if path.stem in SLOW else [] for path in paths}
+    chosen = [pytest.param(path, marks=marks[path], id=path.stem) for path in paths]
+    return pytest.mark.parametrize("path", chosen)
+
+
+every_file = files(FILES)
 
 
 def problems_with(test):
-    chosen = [path for path in FILES if test(pk.load(path))]
-    return pytest.mark.parametrize("path", chosen, ids=lambda path: path.stem)
+    return files([path for path in FILES if test(load(path))])
 
 
 def test_there_are_problems():
@@ -51,7 +62,7 @@ def test_file_holds_physics_only(path):
 
 @every_file
 def test_problem_builds_and_describes_itself(path):
-    problem = pk.load(path)
+    problem = load(path)
     pk.check(problem)
     assert problem.name == path.stem
     assert problem.doc
@@ -133,7 +144,7 @@ def integral_deviations(problem, condition, evaluate):
 
 @problems_with(lambda problem: problem.exact is not None)
 def test_exact_solution_satisfies_every_condition(path):
-    problem = pk.load(path)
+    problem = load(path)
     for condition in problem.conditions:
         worst = max(abs(value) for value in deviations(problem, condition))
         assert worst < 1e-10, (condition.name, float(worst))
@@ -189,7 +200,7 @@ def mean_square(weights, inputs, system, residual, points, normals):
 @pytest.mark.usefixtures("x64")
 def test_residuals_and_gradients_are_finite(path, key):
     """Random fields through the compiled residuals of every condition, at points of its regions."""
-    system = compile_problem(pk.load(path))
+    system = compile_problem(load(path))
     size = len(system.axes)
     weights = random_field(key, size, len(system.fields))
     inputs = random_field(jax.random.fold_in(key, 1), size, len(system.inputs))
@@ -221,7 +232,7 @@ def sampled_region(system, residual):
 @pytest.mark.usefixtures("x64")
 def test_compiled_residuals_vanish_at_the_exact_solution(path):
     """Terms made by SymPy from the exact solution, put into the compiled residuals."""
-    problem = pk.load(path)
+    problem = load(path)
     system = compile_problem(problem)
     for residual in system.residuals:
         if residual.kind is Kind.INTEGRAL:

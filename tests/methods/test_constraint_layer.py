@@ -7,12 +7,10 @@ import numpy as np
 import pytest
 
 import pinnkit as pk
-from pinnkit.compile import compile_problem
 from pinnkit.derivatives import UniformAxis
 from pinnkit.errors import OptionError
 from pinnkit.methods.constraint import Constraint, ConstraintLayer
 from pinnkit.methods.constraint.rows import merge, seams, split
-from pinnkit.methods.neural_operator.physics import GridResiduals
 
 pytestmark = pytest.mark.usefixtures("x64")
 N, BASIS = 12, 5
@@ -20,19 +18,18 @@ GRID = (UniformAxis("t", 0.0, 1.0, N, 6), UniformAxis("x", 0.0, 1.0, N, 4))
 OFFSET = jnp.zeros((1, N, N))
 
 
-def equations(cubic=0.0):
+def problem(cubic=0.0):
     """u_t = 0.05 u_xx - cubic u^3 from a random initial state, zero at the walls."""
     t, x = pk.coordinates("t x")
     u, a = pk.field("u", t, x), pk.input_function("a", x)
     heat = pk.Equation(u.diff(t) - 0.05 * u.diff(x, 2) + cubic * u**3)
     box = pk.Box(t=(0, 1), x=(0, 1), time="t")
-    problem = pk.Problem("heat", box, (heat, pk.Initial(u, a), pk.Dirichlet(u, 0)))
-    return GridResiduals.of(compile_problem(problem), GRID, GRID[1:])
+    return pk.Problem("heat", box, (heat, pk.Initial(u, a), pk.Dirichlet(u, 0)))
 
 
 def layer(cubic=0.0, **options):
     options = {"basis": BASIS, "steps": 60, "tolerance": 1e-15, **options}
-    return ConstraintLayer(equations(cubic), Constraint(**options), (1.0,))
+    return ConstraintLayer.of(problem(cubic), GRID, Constraint(**options))
 
 
 def basis(weights):
@@ -179,6 +176,8 @@ def test_merging_parts_gives_the_field_back(parts):
 def test_errors():
     with pytest.raises(OptionError, match="Give one divisor for each axis"):
         layer(experts=(5, 1))
+    with pytest.raises(OptionError, match="in this order"):
+        ConstraintLayer.of(problem(), GRID[::-1], Constraint())
     with pytest.raises(OptionError, match="at least 1"):
         Constraint(basis=0)
     with pytest.raises(OptionError, match="not be negative"):

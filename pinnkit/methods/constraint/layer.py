@@ -9,11 +9,16 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from pinnkit.compile import compile_problem
 from pinnkit.errors import OptionError
 from pinnkit.methods.constraint.options import Constraint
 from pinnkit.methods.constraint.rows import GridRows, assemble, merge, split
 from pinnkit.methods.constraint.solve import Fit, attached, fit
+from pinnkit.methods.families import input_axes
+from pinnkit.methods.neural_operator.maps import Grid
 from pinnkit.methods.neural_operator.physics import GridResiduals
+from pinnkit.spec.problem import Problem
+from pinnkit.spec.symbols import function_name
 
 
 class ConstraintLayer(eqx.Module):
@@ -26,6 +31,24 @@ class ConstraintLayer(eqx.Module):
     equations: GridResiduals
     options: Constraint = eqx.field(static=True)
     sizes: tuple[float, ...] = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, problem: Problem, grid: Grid, options: Constraint) -> ConstraintLayer:
+        """The layer of a problem on a grid of all its axes, which are also those of its function.
+
+        Raises OptionError if the parts do not divide the grid, or axes are missing.
+        """
+        system = compile_problem(problem)
+        if tuple(axis.name for axis in grid) != system.axes:
+            raise OptionError(
+                f"'{problem.name}' has the axes {', '.join(system.axes)}, the grid "
+                f"{', '.join(axis.name for axis in grid)}. Give one axis for each, in this order."
+            )
+        known = input_axes(system) if system.inputs else ()
+        sensors = tuple(axis for axis in grid if axis.name in known)
+        scales = {function_name(u): float(s) for u, s in problem.scales.items()}
+        sizes = tuple(scales.get(name, 1.0) for name in system.fields)
+        return cls(GridResiduals.of(system, grid, sensors), options, sizes)
 
     def __check_init__(self) -> None:
         grid = self.equations.grid
