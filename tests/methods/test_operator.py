@@ -36,6 +36,7 @@ from pinnkit.methods.neural_operator import Operator
 from pinnkit.nn.deeponet import Branch, DeepONet
 from pinnkit.nn.mgno import MgNO
 from pinnkit.nn.mlp import MLP
+from pinnkit.nn.transformer import Transformer
 from pinnkit.solution import Solution
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -153,6 +154,7 @@ def test_walls_reflect_and_a_nonlinear_source_is_solved():
             DeepONet(8, Branch(width=32, depth=1), MLP(32, 2)), marks=pytest.mark.accuracy
         ),
         pytest.param(MgNO(4, 1, 3), marks=pytest.mark.accuracy),
+        pytest.param(Transformer(16, 2, 2), marks=pytest.mark.accuracy),
     ],
 )
 def test_learning_beats_the_mean_by_a_wide_margin(architecture):
