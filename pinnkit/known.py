@@ -22,16 +22,18 @@ from pinnkit.geometry import (
     Product,
     Union,
 )
+from pinnkit.methods.constraint import ConstraintLayer, HardConstraint
 from pinnkit.methods.emulator.correction import Correction
 from pinnkit.methods.emulator.field import EmulatorField
 from pinnkit.methods.emulator.mesh_field import MeshField, Triangles
 from pinnkit.methods.emulator.mesh_stepper import MeshNetworks, MeshStepper
 from pinnkit.methods.emulator.stepper import Interleaved, Scales, Stepper
 from pinnkit.methods.evolving.field import EvolvingField
+from pinnkit.methods.grid_residuals import GridResiduals
 from pinnkit.methods.gridfield import ClosedForm, GridField
 from pinnkit.methods.lagrangian.field import LabelledField
 from pinnkit.methods.neural_operator.field import OperatorField
-from pinnkit.methods.neural_operator.maps import GridMap, PointMap
+from pinnkit.methods.neural_operator.maps import GridMap, PointMap, SpaceTimeMap
 from pinnkit.methods.rungs import Experts
 from pinnkit.nn.deeponet import BranchNetwork, DeepONetNetwork, LearnedModes, TabulatedModes
 from pinnkit.nn.dymix import Differences, DyMixNetwork, MixLayer
@@ -100,6 +102,10 @@ OPERATORS = (
     OperatorField,
     GridMap,
     PointMap,
+    SpaceTimeMap,
+    ConstraintLayer,
+    HardConstraint,
+    GridResiduals,
     DeepONetNetwork,
     BranchNetwork,
     LearnedModes,

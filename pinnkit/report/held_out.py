@@ -17,7 +17,7 @@ from pinnkit.data import Dataset, shared
 from pinnkit.data.file import is_dataset
 from pinnkit.derivatives import Axis, FourierAxis, OpenAxis
 from pinnkit.errors import OptionError
-from pinnkit.methods.neural_operator.maps import frame_axis
+from pinnkit.methods.grid_residuals import frame_axis
 from pinnkit.reference import read_pairs
 from pinnkit.report.over_time import THRESHOLD, first_passage, plot_over_time
 from pinnkit.solution import Learned

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 
+from pinnkit.compile import System, compile_problem
 from pinnkit.compile.emit import Emitted
 from pinnkit.errors import RunFileError
 from pinnkit.spec.condition import Kind
@@ -48,6 +49,8 @@ class Encoder:
             return float(value) if math.isfinite(value) else {"float": repr(float(value))}
         if isinstance(value, Emitted):
             return {"emitted": to_tree(value.expression, self)}
+        if isinstance(value, System):
+            return {"system": self(value.problem)}
         if isinstance(value, sp.Basic):
             return {"expression": to_tree(value, self)}
         if isinstance(value, (tuple, list)):
@@ -105,6 +108,8 @@ class Decoder:
         if kind == "emitted":
             expression = from_tree(content, self)
             return Emitted(expression, "run file")  # type: ignore[arg-type]
+        if kind == "system":
+            return compile_problem(self(content))
         if kind == "expression":
             return from_tree(content, self)
         if kind == "tuple":

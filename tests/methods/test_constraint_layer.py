@@ -9,7 +9,7 @@ import pytest
 import pinnkit as pk
 from pinnkit.derivatives import UniformAxis
 from pinnkit.errors import OptionError
-from pinnkit.methods.constraint import Constraint, ConstraintLayer
+from pinnkit.methods.constraint import ConstraintLayer, HardConstraint
 from pinnkit.methods.constraint.rows import merge, seams, split
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -29,7 +29,7 @@ def problem(cubic=0.0):
 
 def layer(cubic=0.0, **options):
     options = {"basis": BASIS, "steps": 60, "tolerance": 1e-15, **options}
-    return ConstraintLayer.of(problem(cubic), GRID, Constraint(**options))
+    return ConstraintLayer.of(problem(cubic), GRID, HardConstraint(**options))
 
 
 def basis(weights):
@@ -177,8 +177,8 @@ def test_errors():
     with pytest.raises(OptionError, match="Give one divisor for each axis"):
         layer(experts=(5, 1))
     with pytest.raises(OptionError, match="in this order"):
-        ConstraintLayer.of(problem(), GRID[::-1], Constraint())
+        ConstraintLayer.of(problem(), GRID[::-1], HardConstraint())
     with pytest.raises(OptionError, match="at least 1"):
-        Constraint(basis=0)
+        HardConstraint(basis=0)
     with pytest.raises(OptionError, match="not be negative"):
-        Constraint(seam=-1.0)
+        HardConstraint(seam=-1.0)

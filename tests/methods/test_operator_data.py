@@ -14,10 +14,10 @@ from pinnkit.compile import compile_problem
 from pinnkit.data import Dataset
 from pinnkit.derivatives import FourierAxis, UniformAxis
 from pinnkit.methods.base import Run
+from pinnkit.methods.grid_residuals import GridResiduals
 from pinnkit.methods.neural_operator import objective as rooms
 from pinnkit.methods.neural_operator.losses import RelativeH1, RelativeL2
 from pinnkit.methods.neural_operator.objective import OperatorError, Shelf, Stream
-from pinnkit.methods.neural_operator.physics import GridResiduals
 from pinnkit.methods.neural_operator.statistics import statistics
 from pinnkit.methods.neural_operator.symmetry import (
     Exchange,

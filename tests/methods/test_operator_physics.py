@@ -11,7 +11,8 @@ import pinnkit as pk
 from pinnkit.compile import compile_problem
 from pinnkit.derivatives import FourierAxis, UniformAxis
 from pinnkit.errors import OptionError, SpecError
-from pinnkit.methods.neural_operator.physics import GridResiduals, declared
+from pinnkit.methods.grid_residuals import GridResiduals
+from pinnkit.methods.neural_operator.physics import declared
 
 pytestmark = pytest.mark.usefixtures("x64")
 t, x = pk.coordinates("t x")

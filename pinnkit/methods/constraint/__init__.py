@@ -1,4 +1,4 @@
 """Layers inside networks that satisfy the equations themselves, by a differentiable solve."""
 
 from pinnkit.methods.constraint.layer import ConstraintLayer as ConstraintLayer
-from pinnkit.methods.constraint.options import Constraint as Constraint
+from pinnkit.methods.constraint.options import HardConstraint as HardConstraint

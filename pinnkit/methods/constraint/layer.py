@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import equinox as eqx
@@ -11,12 +12,11 @@ from jax import Array
 
 from pinnkit.compile import compile_problem
 from pinnkit.errors import OptionError
-from pinnkit.methods.constraint.options import Constraint
+from pinnkit.methods.constraint.options import HardConstraint
 from pinnkit.methods.constraint.rows import GridRows, assemble, merge, split
 from pinnkit.methods.constraint.solve import Fit, attached, fit
 from pinnkit.methods.families import input_axes
-from pinnkit.methods.neural_operator.maps import Grid
-from pinnkit.methods.neural_operator.physics import GridResiduals
+from pinnkit.methods.grid_residuals import Grid, GridResiduals
 from pinnkit.spec.problem import Problem
 from pinnkit.spec.symbols import function_name
 
@@ -29,11 +29,11 @@ class ConstraintLayer(eqx.Module):
     """
 
     equations: GridResiduals
-    options: Constraint = eqx.field(static=True)
+    options: HardConstraint = eqx.field(static=True)
     sizes: tuple[float, ...] = eqx.field(static=True)
 
     @classmethod
-    def of(cls, problem: Problem, grid: Grid, options: Constraint) -> ConstraintLayer:
+    def of(cls, problem: Problem, grid: Grid, options: HardConstraint) -> ConstraintLayer:
         """The layer of a problem on a grid of all its axes, which are also those of its function.
 
         Raises OptionError if the parts do not divide the grid, or axes are missing.
@@ -57,7 +57,7 @@ class ConstraintLayer(eqx.Module):
         )
         if wrong:
             raise OptionError(
-                f"Constraint(experts={self.options.experts}) does not divide a grid of "
+                f"HardConstraint(experts={self.options.experts}) does not divide a grid of "
                 f"{' x '.join(str(a.n) for a in grid)} nodes along "
                 f"{', '.join(a.name for a in grid)}. Give one divisor for each axis."
             )
@@ -66,6 +66,11 @@ class ConstraintLayer(eqx.Module):
     def parts(self) -> tuple[int, ...]:
         """Number of parts along each axis."""
         return self.options.experts or (1,) * len(self.equations.grid)
+
+    def on(self, grid: Grid, sensors: Grid) -> ConstraintLayer:
+        """The same layer on another grid. Raises OptionError if the parts do not divide it."""
+        equations = dataclasses.replace(self.equations, grid=grid, sensors=sensors)
+        return dataclasses.replace(self, equations=equations)
 
     def rows(self, function: Array, offset: Array, basis: Array) -> GridRows:
         """The rows of all experts; see `assemble`."""

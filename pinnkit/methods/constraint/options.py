@@ -8,7 +8,7 @@ from pinnkit.errors import OptionError
 
 
 @dataclasses.dataclass(frozen=True)
-class Constraint:
+class HardConstraint:
     """A layer that makes a network's outputs a basis, whose coefficients satisfy the equations.
 
     On each part of the grid its own: the residuals of the equations and conditions are minimised in
@@ -44,8 +44,8 @@ class Constraint:
     def __post_init__(self) -> None:
         if min(self.basis, self.steps, *self.experts, 1) < 1:
             raise OptionError(
-                f"Constraint(basis={self.basis}, experts={self.experts}, steps={self.steps}): "
+                f"HardConstraint(basis={self.basis}, experts={self.experts}, steps={self.steps}): "
                 "numbers must be at least 1. Change them."
             )
         if min(self.seam, self.shrink, self.tolerance) < 0:
-            raise OptionError("Constraint: seam, shrink and tolerance must not be negative.")
+            raise OptionError("HardConstraint: seam, shrink and tolerance must not be negative.")

@@ -22,8 +22,7 @@ from pinnkit.compile.system import Residual
 from pinnkit.compile.terms import Term
 from pinnkit.derivatives import GridProvider
 from pinnkit.methods.faces import face_normals, faces, with_normals
-from pinnkit.methods.neural_operator.maps import Grid
-from pinnkit.methods.neural_operator.physics import GridResiduals
+from pinnkit.methods.grid_residuals import Grid, GridResiduals
 from pinnkit.spec.condition import Kind
 
 

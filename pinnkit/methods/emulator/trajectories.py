@@ -9,7 +9,7 @@ import numpy as np
 from pinnkit.data import Dataset
 from pinnkit.derivatives import Axis, FourierAxis, GridProvider
 from pinnkit.errors import OptionError
-from pinnkit.methods.neural_operator.maps import frame_axis
+from pinnkit.methods.grid_residuals import frame_axis
 
 FIXED = 1e-9
 """Relative change below which values count as equal."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from pinnkit.derivatives import Axis, FourierAxis, OpenAxis, interpolate
 from pinnkit.errors import OptionError
+from pinnkit.methods.constraint import ConstraintLayer
 from pinnkit.methods.neural_operator.maps import (
     Grid,
     GridMap,
@@ -35,7 +36,8 @@ class OperatorField(Evaluator):
 
     `factor` vanishes at the ends of the axes at which no training solution varied (`ends`), so
     that the values there are the mean's whatever the network gives; the first frame of the fields
-    marked by `starts` is the input function itself.
+    marked by `starts` is the input function itself. With a `layer` the network gives a basis, of
+    which the layer finds the combination.
 
     `function` (*sensors); `centre` mean and deviation of the training inputs; `mean` (c, *grid)
     and `scale` (c, 1 or frames, ...) those of the training outputs.
@@ -51,6 +53,7 @@ class OperatorField(Evaluator):
     sensors: Grid = eqx.field(static=True)
     ends: tuple[tuple[bool, bool], ...] = eqx.field(static=True)
     starts: tuple[bool, ...] = eqx.field(static=True)
+    layer: ConstraintLayer | None = None
 
     @property
     def dtype(self) -> str:
@@ -67,7 +70,15 @@ class OperatorField(Evaluator):
         raw = self.map(self._normalised(function), self.grid, self.sensors).astype(self.mean.dtype)
         shape = raw.shape[1:]
         factor = vanishing(self.grid, self.ends, grid_points(self.grid)).reshape(1, *shape)
-        fields = self.mean + self.scale * (jnp.asarray(factor, raw.dtype) * raw)
+        factor = self.scale * jnp.asarray(factor, raw.dtype)
+        if self.layer is None:
+            return self._begun(self.mean + factor * raw, function)
+        basis = raw.reshape(-1, len(self.mean), *shape)
+        basis = jax.vmap(lambda b: self._begun(factor * b, jnp.zeros_like(function)))(basis)
+        return self.layer(function, self._begun(self.mean, function), basis)
+
+    def _begun(self, fields: jax.Array, function: jax.Array) -> jax.Array:
+        """The same with the function as the first frame of the fields that begin as it."""
         frame = frame_axis(self.grid, self.sensors)
         if frame is None or not any(self.starts):
             return fields
@@ -174,7 +185,10 @@ class OperatorField(Evaluator):
             mean = resampled(mean, i + 1, axis)
         for i, axis in enumerate(sensors):
             function = resampled(function, i, axis)
-        return dataclasses.replace(self, mean=mean, function=function, grid=grid, sensors=sensors)
+        layer = None if self.layer is None else self.layer.on(grid, sensors)
+        return dataclasses.replace(
+            self, mean=mean, function=function, grid=grid, sensors=sensors, layer=layer
+        )
 
 
 def between(instants: Axis, times: jax.Array) -> jax.Array:

@@ -12,9 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinnkit.derivatives import Axis, FourierAxis, OpenAxis
+from pinnkit.methods.grid_residuals import Grid, frame_axis
 from pinnkit.nn.deeponet import DeepONetNetwork, LearnedModes
-
-Grid = tuple[Axis, ...]
 
 
 class GridMap(eqx.Module):
@@ -46,6 +45,20 @@ class GridMap(eqx.Module):
         return jnp.moveaxis(whole, 1, extra + 1)
 
 
+class SpaceTimeMap(GridMap):
+    """Network from functions on the whole grid, instants included, to functions on it.
+
+    It is given the function of the sensors at every instant.
+    """
+
+    def __call__(self, function: jax.Array, grid: Grid, sensors: Grid) -> jax.Array:
+        """(*sensors) -> (channels, *grid)."""
+        extra = frame_axis(grid, sensors)
+        whole = function if extra is None else jnp.expand_dims(function, extra)
+        whole = jnp.broadcast_to(whole, tuple(axis.n for axis in grid))
+        return self.network(whole[None])
+
+
 class PointMap(eqx.Module):
     """Network from sensors to values at any point, here used on a grid."""
 
@@ -67,12 +80,6 @@ class PointMap(eqx.Module):
     def at(self, function: jax.Array, points: Any) -> jax.Array:
         """(*sensors) and (N, d) -> (N, c)."""
         return self.network.at(function[None], jnp.asarray(points, function.dtype))
-
-
-def frame_axis(grid: Grid, sensors: Grid) -> int | None:
-    """Index of the axis of the grid along which there are no sensors, if any."""
-    own = {axis.name for axis in sensors}
-    return next((i for i, axis in enumerate(grid) if axis.name not in own), None)
 
 
 def grid_points(grid: Grid) -> np.ndarray:

@@ -17,12 +17,14 @@ from pinnkit.data import Dataset, marks
 from pinnkit.derivatives import FourierAxis, OpenAxis
 from pinnkit.errors import MethodError, OptionError
 from pinnkit.methods.base import Method, Progress, Run
+from pinnkit.methods.constraint import ConstraintLayer, HardConstraint
 from pinnkit.methods.families import Family
 from pinnkit.methods.family_of import family_of, refusal
 from pinnkit.methods.generation import generate
+from pinnkit.methods.grid_residuals import GridResiduals
 from pinnkit.methods.neural_operator.field import OperatorField
 from pinnkit.methods.neural_operator.losses import Loss, RelativeL2
-from pinnkit.methods.neural_operator.maps import GridMap, PointMap, frame_axis
+from pinnkit.methods.neural_operator.maps import GridMap, PointMap, SpaceTimeMap, frame_axis
 from pinnkit.methods.neural_operator.objective import OperatorError, errors_of, in_memory
 from pinnkit.methods.neural_operator.physics import Physics
 from pinnkit.methods.neural_operator.physics import declared as known_before
@@ -58,6 +60,9 @@ class Operator(Method):
     - `loss`: `RelativeL2()` or `RelativeH1()`.
     - `physics`: `Physics(weight, data, refine)` adds the residuals of the equations to the loss;
       with `data=0` no solutions are needed but those of the test set.
+    - `constraint`: `HardConstraint(...)` makes the network's outputs a basis on the whole grid,
+      instants included, of which a layer finds the combination that satisfies the equations for
+      every input function (docs/hard_constraints.md). Training is then in the run's precision.
     - `symmetric`: enlarge the training set by the mirror images, exchanges of axes and changes of
       sign that turn the declaration into itself (`symmetry.py`).
     - `spread`: size of the perturbations of an ordinary problem, relative to what it declares.
@@ -81,6 +86,7 @@ class Operator(Method):
     stages: tuple[Stage, ...] | None = eqx.field(default=None, static=True)
     loss: Loss = eqx.field(default=RelativeL2(), static=True)
     physics: Physics | None = eqx.field(default=None, static=True)
+    constraint: HardConstraint | None = eqx.field(default=None, static=True)
     symmetric: bool = eqx.field(default=True, static=True)
     spread: float = eqx.field(default=0.1, static=True)
 
@@ -98,6 +104,10 @@ class Operator(Method):
         if not (self.learning_rate > 0 and self.spread > 0):
             raise OptionError(
                 "Operator: learning_rate and spread must be positive. Give numbers above zero."
+            )
+        if self.constraint is not None and isinstance(self.architecture, DeepONet):
+            raise OptionError(
+                "Operator(constraint=...) needs a network on grids. Give an FNO, MgNO or UNO."
             )
         if self.data is not None and len(self.data) < 10:
             raise OptionError(f"Operator(data=...) has {len(self.data)} samples. Give at least 10.")
@@ -125,8 +135,9 @@ class Operator(Method):
             facts = known_before(system, np.asarray(train.inputs[:]), train.grid, train.sensors)
         else:
             facts = statistics(train, system.time)
-        dtype = "float32" if self.physics is None else run.precision
-        field = self._untrained(train, facts, declared, test, network_key, dtype)
+        plain = self.physics is None and self.constraint is None
+        dtype = "float32" if plain else run.precision
+        field = self._untrained(system, train, facts, declared, test, network_key, dtype)
         objective = OperatorError(
             field,
             train,
@@ -180,6 +191,7 @@ class Operator(Method):
 
     def _untrained(
         self,
+        system: System,
         train: Dataset,
         facts: Statistics,
         declared: np.ndarray | None,
@@ -202,7 +214,15 @@ class Operator(Method):
             train.sensors,
             ends,
             facts.starts if not mapping.pointwise else (False,) * len(train.fields),
+            self._layer(system, train, facts),
         )
+
+    def _layer(self, system: System, train: Dataset, facts: Statistics) -> ConstraintLayer | None:
+        if self.constraint is None:
+            return None
+        equations = GridResiduals.of(system, train.grid, train.sensors)
+        sizes = np.asarray(facts.scale).reshape(len(train.fields), -1).max(axis=1)
+        return ConstraintLayer(equations, self.constraint, tuple(map(float, sizes)))
 
     def _map(
         self, train: Dataset, facts: Statistics, key: jax.Array
@@ -222,6 +242,8 @@ class Operator(Method):
             free = ((False, False),) * len(train.grid)
             return mapping, free if vanish else facts.ends
         frame = frame_axis(train.grid, train.sensors)
+        if self.constraint is not None:
+            return self._basis(train, facts, self.constraint, frame, key), facts.ends
         ends = list(facts.ends)
         known, frames = 0, 1
         if frame is not None:
@@ -232,6 +254,23 @@ class Operator(Method):
         boundary = train.boundary or boundaries(train, facts)
         network = built(self.architecture, 1, channels, shape, boundary, key=key)
         return GridMap(network, len(train.fields), known), tuple(ends)
+
+    def _basis(
+        self,
+        train: Dataset,
+        facts: Statistics,
+        constraint: HardConstraint,
+        frame: int | None,
+        key: jax.Array,
+    ) -> SpaceTimeMap:
+        """A network of as many functions of every field as the layer combines."""
+        boundary = list(train.boundary or boundaries(train, facts))
+        if frame is not None:
+            boundary.insert(frame, "free")
+        shape = tuple(axis.n for axis in train.grid)
+        channels = len(train.fields) * constraint.basis
+        network = built(self.architecture, 1, channels, shape, tuple(boundary), key=key)
+        return SpaceTimeMap(network, len(train.fields), 0)
 
     def _fit(
         self,

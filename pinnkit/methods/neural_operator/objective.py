@@ -11,9 +11,10 @@ import numpy as np
 
 from pinnkit.compile import System
 from pinnkit.data import Dataset
+from pinnkit.methods.grid_residuals import GridResiduals
 from pinnkit.methods.neural_operator.field import OperatorField, resampled
 from pinnkit.methods.neural_operator.losses import Loss
-from pinnkit.methods.neural_operator.physics import GridResiduals, Physics
+from pinnkit.methods.neural_operator.physics import Physics
 from pinnkit.methods.neural_operator.symmetry import Images
 from pinnkit.training import Objective
 

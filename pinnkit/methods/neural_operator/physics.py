@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from pinnkit.ansatz.functionals import Functional, functional, is_face_condition
 from pinnkit.ansatz.lift import lift
 from pinnkit.compile import System
 from pinnkit.compile.emit import Emitted
-from pinnkit.compile.system import Residual
 from pinnkit.derivatives import GridProvider
 from pinnkit.errors import OptionError
-from pinnkit.methods.faces import face_normals, faces, with_normals
-from pinnkit.methods.neural_operator.maps import Grid, frame_axis
+from pinnkit.methods.grid_residuals import Grid, frame_axis
 from pinnkit.methods.neural_operator.statistics import Statistics
-from pinnkit.objective.scaling import residual_scale
 from pinnkit.spec.condition import Kind
 from pinnkit.spec.symbols import function_name
 
@@ -51,81 +45,6 @@ class Physics:
                 f"Physics(weight={self.weight!r}, data={self.data!r}, refine={self.refine!r}): "
                 "weight must be positive, data not negative, refine at least 1. Change them."
             )
-
-
-class GridResiduals(eqx.Module):
-    """Dimensionless residuals of fields (c, *grid) that belong to a function (*sensors)."""
-
-    system: System = eqx.field(static=True)
-    grid: Grid = eqx.field(static=True)
-    sensors: Grid = eqx.field(static=True)
-    scales: tuple[float, ...] = eqx.field(static=True)
-
-    @classmethod
-    def of(cls, system: System, grid: Grid, sensors: Grid) -> GridResiduals:
-        """All residuals of a system on a grid."""
-        rng = np.random.default_rng(0)
-        low, high = np.array([system.domain.bounds[a] for a in system.axes]).T
-        points = rng.uniform(low, high, (2000, len(low)))
-        scales = []
-        for residual in system.residuals:
-            plan = (*residual.plan.terms, *residual.input_plan.terms)
-            scales.append(_scale(system, residual, points) if plan else 1.0)
-        return cls(system, grid, sensors, tuple(scales))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the residuals."""
-        return tuple(r.name for r in self.system.residuals)
-
-    def __call__(self, function: jax.Array, fields: jax.Array) -> dict[str, jax.Array]:
-        """Values by name, each (nodes where the residual holds,)."""
-        system, provider = self.system, GridProvider(self.grid)
-        known = dict(zip(system.fields, fields, strict=True))
-        for name in system.inputs:
-            known[name] = self.everywhere(function)
-        values = provider.terms(known, system.plan)
-        for residual in system.residuals:
-            values |= provider.terms(known, residual.input_plan)
-        z = provider.coordinates()
-        found = {}
-        for residual, scale in zip(system.residuals, self.scales, strict=True):
-            if residual.kind is Kind.EQUATION:
-                value = residual.fn(values, z, system.parameters)
-                found[residual.name] = jnp.ravel(jnp.broadcast_to(value, provider.shape)) / scale
-                continue
-            parts = [
-                self._on_face(residual, values, z, axis, end)
-                for _, axis, end in faces(system, residual)
-            ]
-            found[residual.name] = jnp.concatenate(parts) / scale
-        return found
-
-    def everywhere(self, function: jax.Array) -> jax.Array:
-        """The input function at all nodes of the grid."""
-        frame = frame_axis(self.grid, self.sensors)
-        whole = function if frame is None else jnp.expand_dims(function, frame)
-        return jnp.broadcast_to(whole, tuple(axis.n for axis in self.grid))
-
-    def _on_face(self, residual: Residual, values, z, axis: str, end: int) -> jax.Array:
-        i = self.system.axes.index(axis)
-        cut = lambda a: jnp.take(jnp.asarray(a), -end, axis=i)  # noqa: E731
-        places = {name: cut(x) for name, x in z.items()}
-        if axis != self.system.time:
-            places = with_normals(places, face_normals(self.system, axis, end))
-        terms = {t: cut(v) for t, v in values.items()}
-        value = residual.fn(terms, places, self.system.parameters)
-        return jnp.ravel(jnp.broadcast_to(value, next(iter(places.values())).shape))
-
-
-def _scale(system: System, residual: Residual, points: np.ndarray) -> float:
-    """Typical size of a residual, input functions counting as one."""
-    inputs = {t: np.ones(len(points)) for t in residual.input_plan.terms if t.order == 0}
-    inputs |= {t: np.zeros(len(points)) for t in residual.input_plan.terms if t.order}
-    fn = residual.fn
-    filled = dataclasses.replace(residual, fn=lambda v, z, p: fn({**v, **inputs}, z, p))
-    normals = np.ones((len(points), len(system.domain.space_axes)))
-    return residual_scale(system, filled, points, normals)
 
 
 def declared(system: System, inputs: np.ndarray, grid: Grid, sensors: Grid) -> Statistics:

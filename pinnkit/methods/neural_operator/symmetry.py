@@ -21,7 +21,7 @@ from pinnkit.compile import System
 from pinnkit.compile.system import Residual
 from pinnkit.compile.terms import Term, TermSymbol
 from pinnkit.derivatives import FourierAxis, OpenAxis
-from pinnkit.methods.neural_operator.maps import Grid
+from pinnkit.methods.grid_residuals import Grid
 from pinnkit.methods.neural_operator.physics import known_values
 from pinnkit.spec.condition import Kind
 from pinnkit.spec.symbols import Coordinate, NormalComponent

@@ -15,8 +15,8 @@ from pinnkit import precision
 from pinnkit.compile import compile_problem
 from pinnkit.errors import OptionError
 from pinnkit.methods.base import Progress
+from pinnkit.methods.grid_residuals import GridResiduals
 from pinnkit.methods.neural_operator.field import OperatorField
-from pinnkit.methods.neural_operator.physics import GridResiduals
 from pinnkit.solution import Solution, Status
 from pinnkit.training import Adam, Cosine, Objective, fit
 
