@@ -196,10 +196,10 @@ def stagger(options: argparse.Namespace) -> None:
     """Errors and times for a frame of a plain network, and of four small ones after as long."""
     problem, train, test = flow(options.data, options.samples or 120)
     steps = options.steps or 800
-    small = FNO(12, 8, 2, lift=12, projection=24, anchored=True)
+    small = FNO(16, 8, 2, lift=16, projection=32, anchored=True)
     for name, architecture, count, rate in (
         ("FNO, width 32", FNO(32, 12, 4, anchored=True), steps, 2e-3),
-        ("NeuralStagger, width 12", NeuralStagger(small, 2), LONGER * steps, 3e-3),
+        ("NeuralStagger, width 16", NeuralStagger(small, 2), LONGER * steps, 3e-3),
     ):
         method = pk.Emulator(architecture, train, steps=count, batch=8, learning_rate=rate)
         solution, seconds = solved(problem, method, options.key)
