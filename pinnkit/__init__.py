@@ -3,6 +3,7 @@
 from pinnkit import errors as errors
 from pinnkit import nn as nn
 from pinnkit.data import Dataset as Dataset
+from pinnkit.data import Scattered as Scattered
 from pinnkit.data import Trajectories as Trajectories
 from pinnkit.experts.families import Chebyshev as Chebyshev
 from pinnkit.experts.families import Sine as Sine
@@ -37,6 +38,7 @@ from pinnkit.methods.least_squares import LeastSquares as LeastSquares
 from pinnkit.methods.lines import Lines as Lines
 from pinnkit.methods.neural_operator import Operator as Operator
 from pinnkit.methods.neural_operator import Physics as Physics
+from pinnkit.methods.neural_operator import PointOperator as PointOperator
 from pinnkit.methods.neural_operator import RelativeH1 as RelativeH1
 from pinnkit.methods.neural_operator import RelativeL2 as RelativeL2
 from pinnkit.methods.neural_operator import fine_tune as fine_tune

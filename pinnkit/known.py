@@ -25,7 +25,7 @@ from pinnkit.geometry import (
 from pinnkit.methods.constraint import ConstraintLayer, HardConstraint
 from pinnkit.methods.emulator.correction import Correction
 from pinnkit.methods.emulator.field import EmulatorField
-from pinnkit.methods.emulator.mesh_field import MeshField, Triangles
+from pinnkit.methods.emulator.mesh_field import MeshField
 from pinnkit.methods.emulator.mesh_stepper import MeshNetworks, MeshStepper
 from pinnkit.methods.emulator.stepper import Interleaved, Scales, Stepper
 from pinnkit.methods.evolving.field import EvolvingField
@@ -34,7 +34,9 @@ from pinnkit.methods.gridfield import ClosedForm, GridField
 from pinnkit.methods.lagrangian.field import LabelledField
 from pinnkit.methods.neural_operator.field import OperatorField
 from pinnkit.methods.neural_operator.maps import GridMap, PointMap, SpaceTimeMap
+from pinnkit.methods.neural_operator.point_field import CloudMap, PointField
 from pinnkit.methods.rungs import Experts
+from pinnkit.methods.triangles import Triangles
 from pinnkit.nn.deeponet import BranchNetwork, DeepONetNetwork, LearnedModes, TabulatedModes
 from pinnkit.nn.dymix import Differences, DyMixNetwork, MixLayer
 from pinnkit.nn.fno import FNONetwork, FourierLayer
@@ -57,6 +59,7 @@ from pinnkit.nn.mgno import (
     VCycle,
 )
 from pinnkit.nn.mlp import MLPNetwork
+from pinnkit.nn.points import Frame, KernelLayer, KernelNetwork, LatentNetwork, Ways
 from pinnkit.nn.pointwise import ChannelMLP
 from pinnkit.nn.separable import SeparableNetwork
 from pinnkit.nn.spectral import SpectralConv
@@ -143,6 +146,13 @@ MESHES = (
     CorrectedLaplacian,
     KernelIntegral,
     Pairs,
+    PointField,
+    CloudMap,
+    KernelNetwork,
+    KernelLayer,
+    LatentNetwork,
+    Ways,
+    Frame,
 )
 LAYERS = (eqx.nn.Linear, eqx.nn.Conv, eqx.nn.ConvTranspose)
 

@@ -8,12 +8,13 @@ from collections.abc import Iterable
 import numpy as np
 
 from pinnkit.data.dataset import Dataset
+from pinnkit.data.scattered import Scattered
 
 CHUNK = 256
 LISTED = 5
 
 
-def findings(dataset: Dataset) -> list[str]:
+def findings(dataset: Dataset | Scattered) -> list[str]:
     """Complaints about a dataset, each a sentence; none if nothing was found.
 
     Samples that are not finite, functions or fields that are the same in all samples, input
@@ -64,18 +65,18 @@ def findings(dataset: Dataset) -> list[str]:
     return found
 
 
-def shared(training: Iterable[str], test: Dataset) -> int:
+def shared(training: Iterable[str], test: Dataset | Scattered) -> int:
     """How many input functions of the test set are among the `marks` of a training set."""
     known = set(training)
     return sum(mark in known for mark in marks(test))
 
 
-def _rows(dataset: Dataset):
+def _rows(dataset: Dataset | Scattered):
     for start in range(0, len(dataset), CHUNK):
         yield from np.asarray(dataset.inputs[slice(start, start + CHUNK)])
 
 
-def marks(dataset: Dataset) -> list[str]:
+def marks(dataset: Dataset | Scattered) -> list[str]:
     """A short mark of each input function, equal for those that agree in single precision."""
     return [_mark(a).hex()[:12] for a in _rows(dataset)]
 

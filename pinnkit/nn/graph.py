@@ -97,6 +97,10 @@ class MessagePassingNetwork(eqx.Module):
     exchanges: tuple[Exchange, ...]
     decode: MLPNetwork
 
+    def prepared(self, graph: PointGraph) -> tuple[Edges]:
+        """What the network needs to know of the points."""
+        return (Edges.of(graph),)
+
     def __call__(self, edges: Edges, v: Array) -> Array:
         """(N, in_channels) -> (N, out_channels)."""
         length = jnp.linalg.norm(edges.offsets, axis=1, keepdims=True)
@@ -141,6 +145,13 @@ class MessagePassing:
             tuple(self._exchange(k) for k in keys),
             decode,
         )
+
+    def on_points(
+        self, in_channels: int, out_channels: int, graph: PointGraph, *, key: Array
+    ) -> MessagePassingNetwork:
+        """The same: the map moves with the points."""
+        del graph
+        return self.build(in_channels, out_channels, key=key)
 
     def _exchange(self, key: Array) -> Exchange:
         matrix_key, update_key = jax.random.split(key)

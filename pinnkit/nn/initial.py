@@ -18,6 +18,12 @@ def built(architecture: Any, *sizes: Any, key: Array, **options: Any) -> Any:
     return eqx.filter_jit(architecture.build)(*sizes, key=key, **options)
 
 
+def single(network: Any) -> Any:
+    """The same with all numbers in single precision."""
+    cast = lambda a: a.astype(jnp.float32) if eqx.is_inexact_array(a) else a  # noqa: E731
+    return jax.tree.map(cast, network)
+
+
 def normals(keys: Array, shapes: Sequence[tuple[int, ...]]) -> tuple[Array, ...]:
     """Independent N(0, 1) arrays of these shapes, one per key.
 

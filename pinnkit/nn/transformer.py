@@ -24,6 +24,7 @@ import numpy as np
 from jax import Array
 
 from pinnkit.errors import OptionError
+from pinnkit.geometry.graph import PointGraph
 from pinnkit.nn.boundary import features, quadrature, require_boundary
 from pinnkit.nn.initial import dense, require_sizes
 from pinnkit.nn.mlp import MLP, MLPNetwork
@@ -81,6 +82,11 @@ class TransformerNetwork(eqx.Module):
     projection: MLPNetwork
     lower: Array
     upper: Array
+
+    def prepared(self, graph: PointGraph) -> tuple[Array, Array]:
+        """What the network needs to know of the points: themselves, and their areas."""
+        kind = self.lower.dtype
+        return jnp.asarray(graph.points, kind), jnp.asarray(graph.areas, kind)
 
     def __call__(self, points: Array, weights: Array, functions: Array) -> Array:
         """(N, d), (N,) and (N, in_channels) -> (N, out_channels).
@@ -154,16 +160,22 @@ class Transformer:
         require_boundary("Transformer", boundary, len(grid_shape))
         box = [(-1.0, 1.0)] * 2, [(0.0, 1.0)]
         ends = np.array([pair for word in boundary for pair in box[word != "periodic"]])
-        network = self.on_points(in_channels, out_channels, ends[:, 0], ends[:, 1], key=key)
+        network = self.in_box(in_channels, out_channels, *ends.T, key=key)
         return GridTransformer(network, boundary)
 
     def on_points(
+        self, in_channels: int, out_channels: int, graph: PointGraph, *, key: Array
+    ) -> TransformerNetwork:
+        """Random network for clouds of points in the box of this one."""
+        corners = graph.points.min(axis=0), graph.points.max(axis=0)
+        return self.in_box(in_channels, out_channels, *corners, key=key)
+
+    def in_box(
         self, in_channels: int, out_channels: int, lower: Any, upper: Any, *, key: Array
     ) -> TransformerNetwork:
         """Random network for points in the box between the corners `lower` and `upper`, (d,)."""
         lift_key, projection_key, *keys = jax.random.split(key, self.blocks + 2)
-        kind = jnp.result_type(float)
-        lower, upper = jnp.asarray(lower, kind), jnp.asarray(upper, kind)
+        lower, upper = (jnp.asarray(c, jnp.result_type(float)) for c in (lower, upper))
         lift = MLP(self.width, 1, "gelu").build(lower.size + in_channels, self.width, key=lift_key)
         pointwise = MLP(self.width, 1, "gelu", frequency=0)
         projection = pointwise.build(self.width, out_channels, key=projection_key)

@@ -26,7 +26,6 @@ from sympy import pi
 import pinnkit as pk
 from pinnkit import precision
 from pinnkit.compile import compile_problem
-from pinnkit.methods.emulator.method import single
 from pinnkit.methods.emulator.noda import twin_errors
 from pinnkit.methods.emulator.objective import Shelf
 from pinnkit.methods.emulator.stepper import roll
@@ -35,6 +34,7 @@ from pinnkit.methods.evolution_family import EvolutionFamily
 from pinnkit.methods.family_of import family_of
 from pinnkit.methods.marching import Level
 from pinnkit.nn import FNO, DyMixOp, NeuralStagger
+from pinnkit.nn.initial import single
 
 PROBLEMS = Path(__file__).resolve().parents[2] / "problems"
 LYAPUNOV = 0.088

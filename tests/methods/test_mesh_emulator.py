@@ -15,10 +15,10 @@ from pinnkit.data import Trajectories
 from pinnkit.errors import MethodError, OptionError
 from pinnkit.geometry.graph import PointGraph
 from pinnkit.methods.emulator import MeshEmulator
-from pinnkit.methods.emulator.mesh_field import Triangles
 from pinnkit.methods.emulator.mesh_objective import SegmentErrors
 from pinnkit.methods.emulator.mesh_stepper import MeshNetworks, MeshStepper
 from pinnkit.methods.recorded import recorded
+from pinnkit.methods.triangles import Triangles
 from pinnkit.nn.graph import CorrectedLaplacian, MessagePassing
 from pinnkit.nn.initial import built
 from pinnkit.solution import Solution

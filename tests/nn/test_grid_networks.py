@@ -94,7 +94,7 @@ def cloud(key, count):
 
 def random_cloud_map(key, channels):
     corners = [-1.0, -1.0], [3.0, 3.0]
-    build = lambda k: Transformer(16, 2, 2).on_points(2, channels, *corners, key=k)  # noqa: E731
+    build = lambda k: Transformer(16, 2, 2).in_box(2, channels, *corners, key=k)  # noqa: E731
     return eqx.filter_jit(eqx.filter_jit(build)(key))
 
 
@@ -128,7 +128,7 @@ def test_order_of_points_and_points_without_weight_do_not_matter(key):
 
 def test_attention_tends_to_an_integral(key):
     """Gauss-Legendre nodes, 12 and 24 of them: the same function between them within 2 %."""
-    network = eqx.filter_jit(Transformer(16, 2, 2).on_points(1, 1, [-1.0], [1.0], key=key))
+    network = eqx.filter_jit(Transformer(16, 2, 2).in_box(1, 1, [-1.0], [1.0], key=key))
     probe = jnp.linspace(-1, 1, 9)[:, None]
 
     def at_probe(count):

@@ -16,15 +16,15 @@ from pinnkit.data import Trajectories
 from pinnkit.errors import OptionError
 from pinnkit.methods.base import Method, Run
 from pinnkit.methods.emulator.measures import relative_errors
-from pinnkit.methods.emulator.mesh_field import MeshField, Triangles
+from pinnkit.methods.emulator.mesh_field import MeshField
 from pinnkit.methods.emulator.mesh_objective import SegmentErrors
 from pinnkit.methods.emulator.mesh_stepper import MeshNetworks, MeshStepper
-from pinnkit.methods.emulator.method import single
 from pinnkit.methods.emulator.phases import Phase, fit_phases
 from pinnkit.methods.evolution import initial_conditions, initial_values, space_axes
 from pinnkit.methods.neural_operator.method import readable
+from pinnkit.methods.triangles import Triangles
 from pinnkit.nn.graph import CorrectedLaplacian, MessagePassing
-from pinnkit.nn.initial import built
+from pinnkit.nn.initial import built, single
 from pinnkit.solution import Solution, Status
 from pinnkit.training import Adam, FitResult, OneCycle
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from pinnkit.compile import System
@@ -26,6 +25,7 @@ from pinnkit.methods.generation import generate
 from pinnkit.methods.neural_operator.losses import Loss, RelativeL2
 from pinnkit.methods.neural_operator.method import check_data, readable
 from pinnkit.nn.fno import FNO
+from pinnkit.nn.initial import single
 from pinnkit.solution import Solution, Status
 from pinnkit.training import Adam, FitResult, OneCycle, Stage
 
@@ -276,12 +276,6 @@ class Training:
     test: Shelf
     result: FitResult
     data_s: float
-
-
-def single(tree: Any) -> Any:
-    """The same with all numbers in single precision."""
-    cast = lambda a: a.astype(jnp.float32) if eqx.is_inexact_array(a) else a  # noqa: E731
-    return jax.tree.map(cast, tree)
 
 
 def _count(networks: Any) -> int:

@@ -18,14 +18,14 @@ from pinnkit.methods.base import Method, Run
 from pinnkit.methods.emulator.correction import Correction, assimilate
 from pinnkit.methods.emulator.field import EmulatorField
 from pinnkit.methods.emulator.measures import relative_errors
-from pinnkit.methods.emulator.method import Emulator, Training, single
+from pinnkit.methods.emulator.method import Emulator, Training
 from pinnkit.methods.emulator.objective import Shelf, Windows
 from pinnkit.methods.emulator.observations import Observations
 from pinnkit.methods.emulator.phases import Phase, fit_phases
 from pinnkit.methods.emulator.stepper import Propagator
 from pinnkit.methods.neural_operator.losses import Loss
 from pinnkit.nn.fno import FNO
-from pinnkit.nn.initial import built
+from pinnkit.nn.initial import built, single
 from pinnkit.solution import Solution
 from pinnkit.training import Adam, FitResult, Objective, OneCycle
 
