@@ -3,6 +3,7 @@
 from pinnkit.derivatives.axes import Axis as Axis
 from pinnkit.derivatives.axes import ChebyshevAxis as ChebyshevAxis
 from pinnkit.derivatives.axes import FourierAxis as FourierAxis
+from pinnkit.derivatives.axes import GradedAxis as GradedAxis
 from pinnkit.derivatives.axes import OpenAxis as OpenAxis
 from pinnkit.derivatives.axes import UniformAxis as UniformAxis
 from pinnkit.derivatives.channels import Collapsed as Collapsed

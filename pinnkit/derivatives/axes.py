@@ -165,6 +165,71 @@ class ChebyshevAxis(Axis):
 
 
 @dataclasses.dataclass(frozen=True)
+class GradedAxis(Axis):
+    """Chebyshev-Lobatto nodes, close at the ends, with differences between neighbours only.
+
+    First and second derivatives by parabolas through three nodes, higher ones by repetition;
+    interpolation is linear. Of second order where functions are smooth, and without oscillations
+    beside layers and jumps.
+    """
+
+    @property
+    def nodes(self) -> np.ndarray:
+        return chebyshev.nodes(self.lo, self.hi, self.n)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """The trapezoidal rule."""
+        gaps = np.diff(self.nodes)
+        return (np.append(gaps, 0) + np.insert(gaps, 0, 0)) / 2
+
+    def matrix(self, order: int) -> np.ndarray:
+        tables = {1: self._parabolas(1), 2: self._parabolas(2)}
+        result = np.eye(self.n)
+        for part in [2] * (order // 2) + [1] * (order % 2):
+            result = tables[part] @ result
+        return result
+
+    def _parabolas(self, order: int) -> np.ndarray:
+        x, n = self.nodes, self.n
+        result = np.zeros((n, n))
+        width = min(3, n)
+        for i in range(n):
+            first = int(np.clip(i - 1, 0, n - width))
+            gaps = x[first : first + width] - x[i]
+            size = np.abs(gaps).max()
+            powers = np.vander(gaps / size, increasing=True).T
+            wanted = np.zeros(width)
+            if order < width:
+                wanted[order] = order / size**order
+            result[i, first : first + width] = np.linalg.solve(powers, wanted)
+        return result
+
+    def derivative(self, values: Array, axis: int, order: int) -> Array:
+        return chebyshev.apply(jnp.asarray(self.matrix(order), values.real.dtype), values, axis)
+
+    def resample(self, values: Array, axis: int, n: int) -> Array:
+        if n == self.n:
+            return values
+        rows = self.interpolation_matrix(dataclasses.replace(self, n=n).nodes)
+        return chebyshev.apply(jnp.asarray(rows, values.real.dtype), values, axis)
+
+    def doubled(self) -> GradedAxis:
+        return dataclasses.replace(self, n=2 * self.n - 1)
+
+    def interpolation_matrix(self, points: np.ndarray) -> np.ndarray:
+        return self.windows(1).matrix(np.asarray(points, float))
+
+    def refined(self, values: Array, axis: int, factor: int) -> Array:
+        del axis, factor  # straight lines between the nodes themselves
+        return values
+
+    def windows(self, factor: int) -> Windows:
+        del factor
+        return _graded_windows(self.lo, self.hi, self.n)
+
+
+@dataclasses.dataclass(frozen=True)
 class UniformAxis(Axis):
     """Equidistant nodes, both ends included; stencils of order `accuracy` (even).
 
@@ -280,6 +345,16 @@ def _chebyshev_windows(lo: float, hi: float, n: int) -> Windows:
         return xp.clip(cell - (width - 1) // 2, 0, n - width)
 
     return windows(chebyshev.nodes(lo, hi, n), width, locate)
+
+
+@lru_cache(maxsize=64)
+def _graded_windows(lo: float, hi: float, n: int) -> Windows:
+    nodes = chebyshev.nodes(lo, hi, n)
+
+    def locate(x: Any, xp: Any) -> Any:
+        return xp.clip(xp.searchsorted(xp.asarray(nodes), x, side="right") - 1, 0, n - 2)
+
+    return windows(nodes, 2, locate)
 
 
 @lru_cache(maxsize=64)

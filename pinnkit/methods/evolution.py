@@ -110,3 +110,12 @@ def untimely(system: System) -> str | None:
         ):
             return f"'{residual.name}' sets a time derivative on the boundary"
     return None
+
+
+def walls_first(system: System) -> bool:
+    """Whether all conditions at walls have a higher priority than all initial ones."""
+    ranks: dict[bool, list[int]] = {True: [], False: []}
+    given = {condition.name: condition.priority for condition in system.problem.conditions}
+    for residual in system.conditions:
+        ranks[residual.kind is Kind.INITIAL].append(given[residual.name])
+    return bool(ranks[True] and ranks[False]) and min(ranks[False]) > max(ranks[True])

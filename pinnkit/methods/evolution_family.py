@@ -10,10 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinnkit.compile import System
-from pinnkit.derivatives import Axis, FourierAxis, UniformAxis
+from pinnkit.derivatives import Axis, ChebyshevAxis, FourierAxis, GradedAxis, UniformAxis
 from pinnkit.errors import MethodError
 from pinnkit.methods import constrained
-from pinnkit.methods.evolution import initial_conditions, initial_values, space_axes, unsolvable
+from pinnkit.methods.evolution import (
+    initial_conditions,
+    initial_values,
+    space_axes,
+    unsolvable,
+    walls_first,
+)
 from pinnkit.methods.families import (
     Ensemble,
     Family,
@@ -31,6 +37,7 @@ from pinnkit.methods.families import (
 from pinnkit.methods.marching import Clock, Level, March
 from pinnkit.methods.modal import parities, unsuited
 from pinnkit.methods.schemes import FourierScheme, GridScheme, Scheme, Start, declared_start
+from pinnkit.methods.stiff_march import StiffMarch
 
 PILOTS, TOLERANCE, REPEATS = 4, 1e-4, 3
 MOST_STEPS, CONTRADICTION = 4096, 1e-4
@@ -51,6 +58,9 @@ class EvolutionFamily(Family):
     `stride` (points of the solver for each interval of the sensors, or for each 32, 16 or 8 of a
     collocation grid in one to three dimensions) and `steps` (in time, per frame) are chosen with
     the help of four pilot members, if not given; members that need more steps then get them.
+
+    Where walls outrank initial states that contradict them, solutions begin with jumps: then
+    differences between neighbouring nodes and implicit steps (`StiffMarch`).
     """
 
     def __init__(
@@ -84,7 +94,10 @@ class EvolutionFamily(Family):
         modes = modes_of(self.inputs.law) if self.modal and self.varied is not None else 0
         enough = (2 * modes + 1) / resolution
         self.march = March(self.inputs, self._scheme, self.clock, self.modal, enough)
-        self._require_compatible()
+        self.jumps = self._jumps()
+        if self.jumps:
+            self._scheme.cache_clear()
+            self.march = StiffMarch(self.inputs, self._scheme, self.clock)
 
     def _lay_out(self, after: float | None) -> None:
         time = self.system.time or ""
@@ -169,20 +182,27 @@ class EvolutionFamily(Family):
             self.why = f"a law with boundary '{law}' where the conditions ask for '{wrong[0]}'"
         return self.why is None
 
-    def _require_compatible(self) -> None:
-        """Raises MethodError for initial states that contradict the conditions at the walls."""
+    def _jumps(self) -> bool:
+        """Whether initial states contradict the conditions at the walls, which outrank them.
+
+        Raises MethodError where nothing says which of them yields.
+        """
         if self.modal or self.varied is None:
-            return
+            return False
         scheme = self._scheme(1)
         assert isinstance(scheme, GridScheme)
         functions = self.inputs.draw(scheme.nodes, range(PILOTS), 0)
         wrong = float(jnp.max(jax.jit(jax.vmap(scheme.contradiction))(functions)))
-        if wrong > CONTRADICTION:
+        if wrong <= CONTRADICTION:
+            return False
+        if not walls_first(self.system):
             raise MethodError(
                 f"its random initial states contradict the conditions at the walls (by {wrong:.1e} "
-                "of their size); choose a law with the boundary of the conditions, or multiply "
-                "the input function with one that vanishes there"
+                "of their size); choose a law with the boundary of the conditions, multiply the "
+                "input function with one that vanishes there, or give all walls a priority above "
+                "that of the initial states"
             )
+        return True
 
     def _inputs(self, spread: float) -> Inputs:
         if self.system.inputs:
@@ -225,7 +245,8 @@ class EvolutionFamily(Family):
         base = GRID_POINTS[max(len(own) - 1, 0)]
         count = int(base * stride) + 1
         points = {a.name: count - isinstance(a, FourierAxis) for a in own}
-        return GridScheme(self.system, self.rows, points, own, self._start(), self._mean)
+        between = GradedAxis if getattr(self, "jumps", False) else ChebyshevAxis
+        return GridScheme(self.system, self.rows, points, own, self._start(), self._mean, between)
 
     def _mean(self, nodes: Sequence[np.ndarray]) -> np.ndarray:
         if self.of_time:

@@ -12,6 +12,7 @@ import numpy as np
 from pinnkit.compile import System
 from pinnkit.compile.system import Residual
 from pinnkit.derivatives import Axis, GridProvider
+from pinnkit.methods.evolution import walls_first
 from pinnkit.methods.faces import face_normals, faces, with_normals
 from pinnkit.objective.scaling import residual_scale
 from pinnkit.spec.condition import Kind
@@ -20,7 +21,11 @@ Grid = tuple[Axis, ...]
 
 
 class GridResiduals(eqx.Module):
-    """Dimensionless residuals of fields (c, *grid) that belong to a function (*sensors)."""
+    """Dimensionless residuals of fields (c, *grid) that belong to a function (*sensors).
+
+    Where walls outrank the initial state, which they may contradict, equations begin after the
+    first instant: differences across the jump say nothing.
+    """
 
     system: System = eqx.field(static=True)
     grid: Grid = eqx.field(static=True)
@@ -53,12 +58,12 @@ class GridResiduals(eqx.Module):
         values = provider.terms(known, system.plan)
         for residual in system.residuals:
             values |= provider.terms(known, residual.input_plan)
-        z = provider.coordinates()
+        z, counted = provider.coordinates(), self.counted
         found = {}
         for residual, scale in zip(system.residuals, self.scales, strict=True):
             if residual.kind is Kind.EQUATION:
                 value = residual.fn(values, z, system.parameters)
-                found[residual.name] = jnp.ravel(jnp.broadcast_to(value, provider.shape)) / scale
+                found[residual.name] = jnp.ravel(counted * value) / scale
                 continue
             parts = [
                 self._on_face(residual, values, z, axis, end)
@@ -66,6 +71,14 @@ class GridResiduals(eqx.Module):
             ]
             found[residual.name] = jnp.concatenate(parts) / scale
         return found
+
+    @property
+    def counted(self) -> np.ndarray:
+        """Nodes of the grid at which equations count: one, else zero."""
+        nodes = np.ones(tuple(axis.n for axis in self.grid))
+        if walls_first(self.system):
+            nodes[(slice(None),) * self.system.axes.index(self.system.time or "") + (0,)] = 0
+        return nodes
 
     def everywhere(self, function: jax.Array) -> jax.Array:
         """The input function at all nodes of the grid."""

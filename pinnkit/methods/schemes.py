@@ -21,7 +21,7 @@ from jax.flatten_util import ravel_pytree
 
 from pinnkit.compile import System
 from pinnkit.compile.terms import TermSymbol
-from pinnkit.derivatives import Axis, chebyshev
+from pinnkit.derivatives import Axis, ChebyshevAxis, chebyshev
 from pinnkit.methods import etdrk
 from pinnkit.methods.constrained import ConstrainedModal
 from pinnkit.methods.evolution import initial_beside, terms_of
@@ -154,7 +154,7 @@ def _reader(own: Axis, sensor: Axis) -> Callable[[Array, int], Array]:
 
 
 class GridScheme(Scheme):
-    """Collocation between walls (Chebyshev, Fourier along periodic axes), states as one vector.
+    """Grids between walls (Chebyshev or `between`, Fourier along periodic axes), states as vectors.
 
     Any L gives the same solutions; it should leave little that is stiff. It is the Jacobian of the
     rates, at the mean of some members and for all of them, or, where the input function is a
@@ -169,9 +169,10 @@ class GridScheme(Scheme):
         sensors: Sequence[Axis],
         start: Start,
         mean: Callable[[Sequence[np.ndarray]], np.ndarray],
+        between: type[Axis] = ChebyshevAxis,
     ) -> None:
         self.system, self.start = system, start
-        self.space = Semidiscrete(system, rows, points)
+        self.space = Semidiscrete(system, rows, points, between)
         self.nodes = tuple(axis.nodes for axis in self.space.grid)
         self.sensors = tuple(sensors)
         self.mean = mean

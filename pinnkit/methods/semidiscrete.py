@@ -11,7 +11,15 @@ import numpy as np
 from jax import Array
 
 from pinnkit.compile import DerivativePlan, System, Term
-from pinnkit.derivatives import Axis, ChebyshevAxis, FourierAxis, GridProvider, chebyshev
+from pinnkit.derivatives import (
+    Axis,
+    ChebyshevAxis,
+    FourierAxis,
+    GradedAxis,
+    GridProvider,
+    chebyshev,
+)
+from pinnkit.errors import MethodError
 from pinnkit.methods.evolution import components, initial_values, space_axes, times_order
 from pinnkit.methods.faces import FaceRow
 from pinnkit.methods.modal import NOTHING, Known
@@ -33,25 +41,51 @@ class Wall:
     """
 
     def __init__(self, axis: Axis, rows: tuple[FaceRow, ...]):
+        """Raises MethodError for several conditions at one end between nodes' straight lines."""
         self.rows = rows
         table = np.zeros((len(rows), axis.n))
         for i, row in enumerate(rows):
             for order, coefficient in row.coefficients.items():
                 table[i] += coefficient * axis.matrix(order)[-row.end]
         count = axis.n - len(rows)
-        angle = np.pi * (2 * np.arange(count) + 1 - count) / (2 * count)
-        self.points = 0.5 * (axis.lo + axis.hi) + 0.5 * axis.length * np.sin(angle)
+        self.points = _inner(axis, rows) if isinstance(axis, GradedAxis) else _first(axis, count)
         self.restrict = axis.interpolation_matrix(self.points)
         size = np.abs(table).max(axis=1, keepdims=True)
         inverse = np.linalg.inv(np.concatenate([self.restrict, table / size]))
         self.extend, self.insert = inverse[:, :count], inverse[:, count:] / size.T
 
 
-class Semidiscrete:
-    """d state / dt; a state holds one array per component (field, order)."""
+def _first(axis: Axis, count: int) -> np.ndarray:
+    """Chebyshev points of the first kind."""
+    angle = np.pi * (2 * np.arange(count) + 1 - count) / (2 * count)
+    return 0.5 * (axis.lo + axis.hi) + 0.5 * axis.length * np.sin(angle)
 
-    def __init__(self, system: System, rows: tuple[FaceRow, ...], points: Mapping[str, int]):
-        self.system = system
+
+def _inner(axis: Axis, rows: tuple[FaceRow, ...]) -> np.ndarray:
+    """Nodes but those at ends with a condition."""
+    ends = {row.end for row in rows}
+    if len(ends) < len(rows):
+        raise MethodError(
+            f"it has several conditions at one end of {axis.name}, where its walls contradict its "
+            "initial state"
+        )
+    return axis.nodes[(0 in ends) : axis.n - (1 in ends)]
+
+
+class Semidiscrete:
+    """d state / dt; a state holds one array per component (field, order).
+
+    `between`: kind of the axes between walls, `GradedAxis` where they contradict the initial state.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        rows: tuple[FaceRow, ...],
+        points: Mapping[str, int],
+        between: type[Axis] = ChebyshevAxis,
+    ):
+        self.system, self.between = system, between
         self.grid = tuple(self._axis(name, points[name]) for name in space_axes(system))
         self.provider = GridProvider(self.grid)
         self.components = components(system)
@@ -65,7 +99,7 @@ class Semidiscrete:
 
     def _axis(self, name: str, n: int) -> Axis:
         lo, hi = self.system.domain.bounds[name]
-        kind = FourierAxis if name in self.system.traits.periodic else ChebyshevAxis
+        kind = FourierAxis if name in self.system.traits.periodic else self.between
         return kind(name, lo, hi, n)
 
     def restrict(self, field: str, values: Array) -> Array:

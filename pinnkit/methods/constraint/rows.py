@@ -30,13 +30,14 @@ class Group(eqx.Module):
     """Rows of one residual, m of them in each of some parts.
 
     `tables` (P, 1 + N, m) per term: of the offset and of the basis; `known` (P, m) per term of an
-    input function; `places` (P, m) by coordinate; `which` the numbers of the P parts. Rows are
-    divided by `scale`.
+    input function; `places` (P, m) by coordinate; `weights` (P, m) of the rows, which are divided
+    by `scale`; `which` the numbers of the P parts.
     """
 
     tables: tuple[Array, ...]
     known: tuple[Array, ...]
     places: dict[str, Any]
+    weights: Array
     residual: Residual = eqx.field(static=True)
     parameters: Any = eqx.field(static=True)
     fields: tuple[int, ...] = eqx.field(static=True)
@@ -47,8 +48,7 @@ class Group(eqx.Module):
         named: dict[Term, Array] = dict(zip(self.residual.plan.terms, values, strict=True))
         named |= dict(zip(self.residual.input_plan.terms, self.known, strict=True))
         found = self.residual.fn(named, self.places, self.parameters)
-        shape = next(iter(self.places.values())).shape
-        return jnp.broadcast_to(found, shape) / self.scale
+        return self.weights * found / self.scale
 
     def _values(self, w: Array) -> tuple[Array, ...]:
         own = w[jnp.asarray(self.which)]
@@ -182,10 +182,12 @@ def _group(
     if every:
         which = list(range(math.prod(parts)))
     among = lambda a: jnp.broadcast_to(a, (len(which), *a.shape[1:]))  # noqa: E731
+    counted = equations.counted if i is None else np.ones(tuple(a.n for a in equations.grid))
     return Group(
         tuple(among(apart(tables[t])) for t in residual.plan.terms),
         tuple(among(apart(known[t])) for t in residual.input_plan.terms),
         {name: among(x) for name, x in places.items()},
+        among(apart(counted)),
         residual,
         system.parameters,
         tuple(system.fields.index(t.field) for t in residual.plan.terms),
