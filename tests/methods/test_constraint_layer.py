@@ -52,8 +52,8 @@ def dense(found, function, functions):
         matrix = jnp.concatenate([matrix, rows.seams()[0]])
         side = jnp.concatenate([side, rows.seams()[1]])
     count = start.size
-    shrink = np.sqrt(found.options.shrink) * np.eye(count)
-    return np.concatenate([matrix, shrink]), np.concatenate([side, np.zeros(count)])
+    shrink = jnp.sqrt(found.options.shrink) * jnp.eye(count)
+    return jnp.concatenate([matrix, shrink]), jnp.concatenate([side, jnp.zeros(count)])
 
 
 OPTIONS = [{}, {"experts": (2, 3)}, {"experts": (2, 2), "seam": 0.5, "shared": False}]
@@ -64,7 +64,8 @@ def test_a_linear_problem_has_the_dense_least_squares_solution(options):
     found, (weights, function) = layer(**options), random()
     functions = basis(weights)
     w = eqx.filter_jit(found.coefficients)(function, OFFSET, functions)
-    expected = np.linalg.lstsq(*dense(found, function, functions), rcond=None)[0]
+    matrix, side = eqx.filter_jit(dense)(found, function, functions)
+    expected = np.linalg.lstsq(matrix, side, rcond=None)[0]
     assert np.allclose(w.ravel(), expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max())
 
 
