@@ -34,7 +34,7 @@ QUICK = JAX_DISABLE_MOST_OPTIMIZATIONS=1 OPENBLAS_NUM_THREADS=1 \
 	XLA_FLAGS="--xla_cpu_use_fusion_emitters=false --xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 test: $(VENV)/installed-dev
-	$(QUICK) $(RUN) -m pytest -n 2 -m "not accuracy"
+	$(QUICK) $(RUN) -m pytest -n 2 --dist worksteal -m "not accuracy"
 
 accuracy: $(VENV)/installed-dev
 	$(ONE_THREAD) $(RUN) -m pytest -n 2 -m accuracy --durations=0
