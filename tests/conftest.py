@@ -17,7 +17,7 @@ def pytest_collection_finish():
     not look at modules again, nor look so often."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 50, 50)
+    gc.set_threshold(10_000, 20, 10)
 
 
 @pytest.fixture
