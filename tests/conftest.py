@@ -13,8 +13,8 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 def pytest_collection_finish():
-    """Tracing makes many small objects: the collector, which would take a tenth of the time, need
-    not look at modules again, nor look so often."""
+    """Tracing makes many small objects. The collector, which would take up to a tenth of the time,
+    need not look at modules again, nor look so often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 10)
