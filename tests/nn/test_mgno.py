@@ -11,6 +11,7 @@ import pytest
 
 from pinnkit.errors import OptionError
 from pinnkit.nn.boundary import quadrature
+from pinnkit.nn.initial import built
 from pinnkit.nn.mgno import MgNO, MgNOLayer
 from pinnkit.nn.stencil import Prolongation, Stencil, pad
 
@@ -66,7 +67,7 @@ def test_prolongation_is_the_transposed_convolution(key, grid):
 
 
 def test_periodic_network_commutes_with_shifts_of_the_coarsest_spacing(key):
-    network = MgNO(4, 2, 3).build(1, 1, (16,), ("periodic",), key=key)
+    network = built(MgNO(4, 2, 3), 1, 1, (16,), ("periodic",), key=key)
     network = eqx.filter_jit(network)
     x = jax.random.normal(key, (1, 16))
     shifted = network(jnp.roll(x, 4, axis=1))
@@ -74,8 +75,8 @@ def test_periodic_network_commutes_with_shifts_of_the_coarsest_spacing(key):
 
 
 def test_v_cycle_is_linear(key):
-    cycle = MgNO(2, 1, 2).build(1, 1, (7, 6), ("dirichlet", "periodic"), key=key).layers[0].cycle
-    cycle = eqx.filter_jit(cycle)
+    network = built(MgNO(2, 1, 2), 1, 1, (7, 6), ("dirichlet", "periodic"), key=key)
+    cycle = eqx.filter_jit(network.layers[0].cycle)
     x, y = jax.random.normal(key, (2, 7, 6, 1))
     assert jnp.allclose(cycle(2 * x - 3 * y), 2 * cycle(x) - 3 * cycle(y), atol=1e-5)
 

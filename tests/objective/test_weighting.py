@@ -114,7 +114,8 @@ def test_gradient_norms_are_made_equal(system, trial):
     objective = loss_of(system, weighting=GradientNorm(keep=0.0))
     batch = quick(lambda: batch_of(objective, trial))()
     assert objective.names == ("first", "second", "start", "other", "content")
-    r, J = residuals(objective, trial, batch), jacobians(objective, trial, batch)
+    r = quick(lambda: residuals(objective, trial, batch))()
+    J = jacobians(objective, trial, batch)
     norms = [np.linalg.norm(2 * r[n] @ J[n] / len(r[n])) for n in objective.names]
     np.testing.assert_allclose(batch.weights.groups * np.array(norms), np.mean(norms), rtol=1e-10)
 
@@ -166,8 +167,8 @@ def test_attention_is_the_recursion(system):
 
 def test_attention_stays_with_its_place(system, trial):
     objective = loss_of(system, weighting=Attention(), sampling=R3())
-    old = batch_of(objective, trial)
-    new = objective.sample(jax.random.key(5), trial, 1, old)
+    old = quick(lambda: batch_of(objective, trial))()
+    new = quick(lambda: objective.sample(jax.random.key(5), trial, 1, old))()
     known = {int(i): w for i, w in zip(old.index[0], old.weights.places[0], strict=True)}
     same = [int(i) in known for i in new.index[0]]
     assert 0 < sum(same) < 12
