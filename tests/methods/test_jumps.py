@@ -69,7 +69,7 @@ def test_diffusion_and_sorption_agree_with_cells_by_scipy():
     data = pk.dataset(
         pk.load(PROBLEMS / "diffusion_sorption_family.py"), 2, resolution=64, frames=8
     )
-    assert np.all(data.errors < 2e-3)
+    assert np.all(data.errors < 3e-3)
     inputs, outputs = data.arrays()
     assert np.allclose(np.ptp(inputs, axis=1), 0) and np.ptp(inputs[:, 0]) > 0.01
     times, x = (axis.nodes for axis in data.grid)
@@ -82,7 +82,7 @@ def test_diffusion_and_sorption_agree_with_cells_by_scipy():
         assert np.linalg.norm(gap) < 2e-3 * np.linalg.norm(there)
 
 
-def step(rank):
+def step(rank, left=1):
     t, x = pk.coordinates("t x")
     u = pk.field("u", t, x)
     a = pk.input_function("a", x, law=pk.UniformConstant(0, 0.2))
@@ -92,7 +92,7 @@ def step(rank):
         conditions=[
             pk.Equation(sp.Eq(u.diff(t), u.diff(x, 2)), name="heat"),
             pk.Initial(u, a),
-            pk.Dirichlet(u, 1, on="x-", priority=rank),
+            pk.Dirichlet(u, left, on="x-", priority=rank),
             pk.Dirichlet(u, 0, on="x+", priority=rank),
         ],
     )
@@ -100,7 +100,7 @@ def step(rank):
 
 def test_walls_without_a_rank_are_refused():
     with pytest.raises(MethodError, match="give all walls a priority above"):
-        family_of(compile_problem(step(0)), 16, 8)
+        family_of(compile_problem(step(0, left=0)), 16, 8)
 
 
 @pytest.mark.usefixtures("x64")
@@ -110,7 +110,7 @@ def test_equations_begin_after_a_jump():
     fields, function = np.random.default_rng(0).normal(size=(1, 9, 9)), np.zeros(9)
     found = []
     for rank in (0, 1):
-        equations = GridResiduals.of(compile_problem(step(rank)), grid, grid[1:])
+        equations = GridResiduals.of(compile_problem(step(rank, left=0)), grid, grid[1:])
         rows = jax.jit(equations)(function, fields)["heat"].reshape(9, 9)
         found.append(np.asarray(rows))
     assert np.all(found[1][0] == 0) and np.all(found[0][0] != 0)
@@ -118,7 +118,7 @@ def test_equations_begin_after_a_jump():
 
 
 def test_heat_from_a_jump_is_that_of_the_series():
-    data = pk.dataset(step(1), 2, resolution=32, frames=4)
+    data = pk.dataset(step(1), 2, resolution=32, frames=4, stride=2, steps=4)
     times, x = (axis.nodes for axis in data.grid)
     k = np.pi * np.arange(1, 400)
     for a, u in zip(data.arrays()[0][:, 0], data.arrays()[1][:, 0], strict=True):
