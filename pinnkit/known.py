@@ -56,6 +56,7 @@ from pinnkit.nn.mgno import (
     Transfer,
     VCycle,
 )
+from pinnkit.nn.mixture import Axis, MixtureLevel, MixtureNetwork
 from pinnkit.nn.mlp import MLPNetwork
 from pinnkit.nn.pointwise import ChannelMLP
 from pinnkit.nn.separable import SeparableNetwork
@@ -80,6 +81,9 @@ NETWORKS = (
     PirateNetwork,
     KANNetwork,
     SeparableNetwork,
+    MixtureNetwork,
+    MixtureLevel,
+    Axis,
     FourierNetwork,
     FactorizedNetwork,
 )

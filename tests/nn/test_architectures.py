@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from pinnkit import precision
 from pinnkit.errors import OptionError
-from pinnkit.nn import KAN, MLP, Factorized, Fourier, ModifiedMLP, PirateNet, Separable, head
+from pinnkit.nn import (
+    KAN,
+    MLP,
+    Factorized,
+    Fourier,
+    Mixture,
+    ModifiedMLP,
+    PirateNet,
+    Separable,
+    head,
+)
 
 EVERY = (
     MLP(7, 2),
@@ -22,6 +32,8 @@ EVERY = (
     Factorized(PirateNet(5, 1)),
     Separable(3, MLP(5, 2)),
     Factorized(Separable(2, ModifiedMLP(4, 1))),
+    Mixture(ModifiedMLP(4, 1), (3, 1), levels=2),
+    Mixture(Factorized(MLP(4, 1)), 2),
 )
 
 
