@@ -18,8 +18,7 @@ from pinnkit.ansatz.functionals import Functional, functional, is_face_condition
 from pinnkit.ansatz.lift import lift
 from pinnkit.compile.emit import Emitted
 from pinnkit.compile.system import Residual, System
-from pinnkit.nn.initial import built
-from pinnkit.nn.mixture import around
+from pinnkit.nn.initial import around, built
 from pinnkit.spec.symbols import Coordinate, function_name
 
 EXACT = 1e-9

@@ -17,7 +17,6 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -29,6 +28,9 @@ from pinnkit.nn.head import begins_linear, head
 from pinnkit.nn.initial import require_sizes
 from pinnkit.nn.mlp import MLP
 from pinnkit.nn.wrapped import Inner
+
+MOST = 20_000
+"""Windows of a level beyond which a mixture is taken for a mistake."""
 
 
 def step(s: Array) -> Array:
@@ -152,11 +154,12 @@ class Mixture:
       are not divided.
     - `overlap`: how far a window reaches into its neighbours, as a share of half its length.
     - `levels`: level l has ceil(n / 2^l) windows where the first one has n.
+    - `circles`: which axes are periodic; the ansatz knows, and says so by `around`.
 
     Axes with features of their own (periodic, or flat at an end) are divided along these.
 
-    Raises `OptionError` for numbers below 1, two windows around a periodic axis, or an overlap
-    outside (0, 1].
+    Raises `OptionError` for numbers below 1, two windows around a periodic axis, an overlap outside
+    (0, 1], or more than `MOST` windows.
     """
 
     network: Inner = MLP(16, 2)
@@ -213,15 +216,15 @@ class Mixture:
                 f"Mixture(windows={self.windows!r}) has {len(counts)} numbers for {axes} axes. "
                 "Give one number, or one per axis."
             )
+        total = math.prod(counts)
+        if total > MOST:
+            raise OptionError(
+                f"Mixture(windows={self.windows!r}) has {total} windows on {axes} axes. "
+                f"Give fewer, at most {MOST}; inputs that are no coordinates have no windows."
+            )
         if any(circle and n == 2 for circle, n in zip(circles, counts, strict=True)):
             raise OptionError(
                 f"Mixture(windows={self.windows!r}) has two windows around a periodic axis, which "
                 "meet twice. Give 1, or at least 3, for that axis."
             )
         return counts
-
-
-def around(architecture: Any, circles: tuple[bool, ...]) -> Any:
-    """The architecture, told which axes are periodic if it asks for that."""
-    told = getattr(architecture, "around", None)
-    return architecture if told is None else told(circles)

@@ -189,6 +189,8 @@ def test_levels_halve_the_windows():
         (lambda: Mixture(overlap=1.5), "above 0, and at most 1"),
         (lambda: Mixture(levels=0), r"Mixture\(levels=0\) is not a size"),
         (lambda: Mixture(windows=(3, 2)).build(1, 1, key=KEY), "2 numbers for 1 axes"),
+        (lambda: Factorized(Mixture(windows=3)), r"Mixture\(Factorized\("),
+        (lambda: Mixture(windows=30).build(3, 1, key=KEY), "27000 windows on 3 axes"),
         (
             lambda: Mixture(windows=2).around((True,)).build(2, 1, key=KEY, groups=(2,)),
             "Give 1, or at least 3",
