@@ -485,16 +485,17 @@ THOUSAND = (pk.SSBFGS(steps=1000),)
 ONE = pk.PINN(stages=THOUSAND, windows=1)
 FIFTEEN = pk.PINN(network=pk.nn.Mixture(pk.nn.MLP(16, 1), 15), stages=THOUSAND, windows=1)
 TEN = dataclasses.replace(ONE, network=pk.nn.Mixture(pk.nn.MLP(12, 2), (2, 5)))
-SQUARES = pk.PINN(network=pk.nn.Mixture(pk.nn.MLP(20, 1), 5), points=2500)
+SQUARES = pk.PINN(network=pk.nn.Mixture(pk.nn.MLP(30, 1, frequency=4), (2, 6)), points=2000)
 ONCE = (pk.LastLayer(damping=0.0),)
 MARCHED = pk.PINN(network=pk.nn.MLP(16, 2), stages=(pk.FactoredSSBFGS(steps=300),), windows=15)
 MIXTURES = Section(
     "Mixtures on windows",
     "`PINN(network=MLP(30, 3), stages=(SSBFGS(steps=1000),), windows=1)`, the same with "
     "`Mixture(MLP(16, 1), 15)` (on Allen-Cahn `Mixture(MLP(12, 2), (2, 5))`), and the latter with "
-    "`stages=(LastLayer(damping=0.0),)` or `(VariableProjection(SSBFGS(steps=n)),)`; on Poisson's "
-    "equation `Mixture(MLP(20, 1), 5)` with 2500 points. Beside these one network after another in "
-    "time, `PINN(network=MLP(16, 2), stages=(FactoredSSBFGS(steps=300),), windows=15)`.",
+    "`stages=(LastLayer(damping=0.0),)` or `(VariableProjection(SSBFGS(steps=n)),)`; on Helmholtz' "
+    "equation `Mixture(MLP(30, 1, frequency=4), (2, 6))` with 2000 points. Beside these one "
+    "network after another, `PINN(network=MLP(16, 2), stages=(FactoredSSBFGS(steps=300),), "
+    "windows=15)`.",
     (
         *(
             Row("damped_oscillator", method, EXACT, remark=remark, key=key)
@@ -507,18 +508,17 @@ MIXTURES = Section(
                 (MARCHED, "15 windows one after another"),
             )
         ),
-        Row("poisson_multiscale", pk.PINN(), EXACT, 60),
         Row(
-            "poisson_multiscale",
+            "helmholtz2d",
             dataclasses.replace(SQUARES, stages=ONCE),
             EXACT,
-            remark="25 windows, one solve",
+            remark="12 windows, one solve",
         ),
         Row(
-            "poisson_multiscale",
-            _projected(SQUARES, 40),
+            "helmholtz2d",
+            _projected(SQUARES, 30),
             EXACT,
-            remark="25 windows, solved throughout, 40 steps",
+            remark="12 windows, solved throughout, 30 steps",
         ),
         *(
             Row("allen_cahn", method, LINES, remark=remark, key=key)

@@ -35,3 +35,10 @@ def test_one_solve_with_random_hidden_weights():
 def test_one_network_fails_and_says_so():
     plain, solution = error(pk.PINN(stages=(pk.SSBFGS(steps=1000),), windows=1))
     assert not solution.status.ok and plain > 0.1
+
+
+def test_mixtures_in_windows_that_are_done_in_turn():
+    mixture = pk.nn.Mixture(pk.nn.MLP(12, 1), 5)
+    stage = pk.VariableProjection(pk.SSBFGS(steps=40))
+    found, solution = error(pk.PINN(mixture, (stage,), windows=3))
+    assert solution.status.ok and found < 5e-5
