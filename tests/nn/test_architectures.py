@@ -32,8 +32,7 @@ EVERY = (
     Factorized(PirateNet(5, 1)),
     Separable(3, MLP(5, 2)),
     Factorized(Separable(2, ModifiedMLP(4, 1))),
-    Mixture(ModifiedMLP(4, 1), (3, 1), levels=2),
-    Mixture(Factorized(MLP(4, 1)), 2),
+    Mixture(Factorized(MLP(4, 1)), (3, 1)),
 )
 
 
