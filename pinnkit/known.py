@@ -56,7 +56,7 @@ from pinnkit.nn.mgno import (
     Transfer,
     VCycle,
 )
-from pinnkit.nn.mixture import Axis, MixtureLevel, MixtureNetwork
+from pinnkit.nn.mixture import MixtureLevel, MixtureNetwork, WindowedAxis
 from pinnkit.nn.mlp import MLPNetwork
 from pinnkit.nn.pointwise import ChannelMLP
 from pinnkit.nn.separable import SeparableNetwork
@@ -83,7 +83,7 @@ NETWORKS = (
     SeparableNetwork,
     MixtureNetwork,
     MixtureLevel,
-    Axis,
+    WindowedAxis,
     FourierNetwork,
     FactorizedNetwork,
 )

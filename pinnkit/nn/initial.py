@@ -18,12 +18,6 @@ def built(architecture: Any, *sizes: Any, key: Array, **options: Any) -> Any:
     return eqx.filter_jit(architecture.build)(*sizes, key=key, **options)
 
 
-def around(architecture: Any, circles: tuple[bool, ...]) -> Any:
-    """The architecture, told which axes are periodic if it has a method of that name."""
-    told = getattr(architecture, "around", None)
-    return architecture if told is None else told(circles)
-
-
 def normals(keys: Array, shapes: Sequence[tuple[int, ...]]) -> tuple[Array, ...]:
     """Independent N(0, 1) arrays of these shapes, one per key.
 
@@ -57,6 +51,12 @@ def dense(
         biases[0] = jax.random.uniform(second, biases[0].shape, kind, -spread[0], spread[0])
     drawn = zip(normals(keys, pairs), spread, strict=True)
     return tuple(weight * size for weight, size in drawn), tuple(biases)
+
+
+def around(architecture: Any, circles: tuple[bool, ...]) -> Any:
+    """The architecture, told which axes are periodic if it has a method of that name."""
+    told = getattr(architecture, "around", None)
+    return architecture if told is None else told(circles)
 
 
 def require_sizes(architecture: Any, *names: str) -> None:

@@ -41,7 +41,7 @@ def step(s: Array) -> Array:
     return 0.5 + s * (315.0 + q * (-420.0 + q * (378.0 + q * (-180.0 + 35.0 * q)))) / 256.0
 
 
-class Axis(eqx.Module):
+class WindowedAxis(eqx.Module):
     """Windows along one axis of `size` inputs, of which the first runs from -1 to 1.
 
     `circle`: the inputs are (cos k theta, sin k theta) / k^2 for k = 1, 2, ... instead. Each of the
@@ -101,7 +101,7 @@ class MixtureLevel(eqx.Module):
     """
 
     experts: eqx.Module
-    axes: tuple[Axis, ...]
+    axes: tuple[WindowedAxis, ...]
 
     def __call__(self, z: Array) -> Array:
         numbers, weights, seen = self.held(z)
@@ -199,7 +199,7 @@ class Mixture:
             # two windows around a circle would meet twice
             halved = [1 if c and n == 2 else n for n, c in zip(halved, circles, strict=True)]
             kinds = zip(groups, halved, circles, strict=True)
-            axes = tuple(Axis(size, n, self.overlap, c) for size, n, c in kinds)
+            axes = tuple(WindowedAxis(size, n, self.overlap, c) for size, n, c in kinds)
             build = lambda k, axes=axes: self.network.build(  # noqa: E731
                 sum(axis.seen for axis in axes), out_size, key=k
             )
