@@ -10,17 +10,7 @@ from hypothesis import strategies as st
 
 from pinnkit import precision
 from pinnkit.errors import OptionError
-from pinnkit.nn import (
-    KAN,
-    MLP,
-    Factorized,
-    Fourier,
-    Mixture,
-    ModifiedMLP,
-    PirateNet,
-    Separable,
-    head,
-)
+from pinnkit.nn import KAN, MLP, Factorized, Fourier, ModifiedMLP, PirateNet, Separable, head
 
 EVERY = (
     MLP(7, 2),
@@ -32,7 +22,6 @@ EVERY = (
     Factorized(PirateNet(5, 1)),
     Separable(3, MLP(5, 2)),
     Factorized(Separable(2, ModifiedMLP(4, 1))),
-    Mixture(Factorized(MLP(4, 1)), (3, 1)),
 )
 
 

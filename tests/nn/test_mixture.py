@@ -168,6 +168,25 @@ def test_networks_are_local_and_equal_constants_give_one_constant():
     np.testing.assert_allclose(jax.vmap(flat)(z), 0.7, rtol=1e-14)
 
 
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_affine_in_all_last_layers_together_and_in_the_precision_of_the_scope(kind):
+    with precision.scope(kind):
+        net = built(Mixture(Factorized(MLP(4, 1)), (3, 2), levels=2), 2, 3, key=KEY)
+        z, parts = jnp.array([0.3, -0.6], kind), net.head
+        assert all(any(part is leaf for leaf in jax.tree.leaves(net)) for part in parts)
+
+        @jax.jit
+        def value(share):
+            return eqx.tree_at(lambda n: n.head, net, tuple(share * part for part in parts))(z)
+
+        zero, one, two = value(0.0), value(1.0), value(2.0)
+        assert {str(leaf.dtype) for leaf in (*jax.tree.leaves(net), one)} == {kind}
+        tolerance = 1e-5 if kind == "float32" else 1e-13
+        np.testing.assert_allclose(two, 2 * one, rtol=100 * tolerance, atol=tolerance)
+        np.testing.assert_allclose(zero, 0, atol=tolerance)
+        assert jnp.all(one != 0)
+
+
 def test_levels_halve_the_windows():
     mixture = Mixture(MLP(3, 1), (5, 4), levels=4).around((False, True))
     net = built(mixture, 3, 1, key=KEY, groups=(1, 2))
