@@ -95,4 +95,5 @@ from pinnkit.training import LevenbergMarquardt as LevenbergMarquardt
 from pinnkit.training import OneCycle as OneCycle
 from pinnkit.training import Optax as Optax
 from pinnkit.training import SSBroyden as SSBroyden
+from pinnkit.training import VariableProjection as VariableProjection
 from pinnkit.training import default_stages as default_stages

@@ -58,6 +58,7 @@ from pinnkit.nn.mgno import (
     Transfer,
     VCycle,
 )
+from pinnkit.nn.mixture import MixtureLevel, MixtureNetwork, WindowedAxis
 from pinnkit.nn.mlp import MLPNetwork
 from pinnkit.nn.points import Frame, KernelLayer, KernelNetwork, LatentNetwork, Ways
 from pinnkit.nn.pointwise import ChannelMLP
@@ -83,6 +84,9 @@ NETWORKS = (
     PirateNetwork,
     KANNetwork,
     SeparableNetwork,
+    MixtureNetwork,
+    MixtureLevel,
+    WindowedAxis,
     FourierNetwork,
     FactorizedNetwork,
 )

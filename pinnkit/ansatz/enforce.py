@@ -18,7 +18,7 @@ from pinnkit.ansatz.functionals import Functional, functional, is_face_condition
 from pinnkit.ansatz.lift import lift
 from pinnkit.compile.emit import Emitted
 from pinnkit.compile.system import Residual, System
-from pinnkit.nn.initial import built
+from pinnkit.nn.initial import around, built
 from pinnkit.spec.symbols import Coordinate, function_name
 
 EXACT = 1e-9
@@ -114,6 +114,8 @@ def build_ansatz(
     )
     embedding = Embedding(features)
     groups = tuple(axis.size for axis in features if axis.size)
+    circles = tuple(axis.ends == Ends.PERIODIC for axis in features if axis.size)
+    architecture = around(architecture, circles)
     network = built(architecture, embedding.size, len(system.fields), key=key, groups=groups)
     scales = {function_name(u): float(s) for u, s in system.problem.scales.items()}
     constraints = tuple(

@@ -24,6 +24,7 @@ from pinnkit.methods.pinn_defaults import (
     default_points,
     default_sampling,
     recommended_stages,
+    require_affine,
     require_curvature,
     require_factors,
     residual_adaptive,
@@ -56,11 +57,13 @@ class PINN(Method):
     inputs, and the rest stay in the loss. The default is self-scaled BFGS on the logarithm of the
     loss in float64 with points redrawn where the residual is large; see `SSBFGS`.
 
-    - `network`: `MLP(30, 3)`, `ModifiedMLP()`, `PirateNet()`, `Fourier(...)`, `Separable(...)`, or
-      any architecture with `.build(in_size, out_size, key=, groups=)`; see `default_network`.
+    - `network`: `MLP(30, 3)`, `ModifiedMLP()`, `PirateNet()`, `Fourier(...)`, `Separable(...)`,
+      `Mixture(...)`, or any architecture with `.build(in_size, out_size, key=, groups=)`; see
+      `default_network`.
     - `stages`: algorithms in turn; None takes 4000 steps, or the whole time budget, of what
-      `default_stages` recommends for the number of weights (`FactoredSSBFGS` for `Separable`),
-      after a `LastLayer` step for networks that begin as a linear combination of features.
+      `default_stages` recommends for the number of weights (`FactoredSSBFGS` for `Separable`,
+      200 steps of `VariableProjection` for a `Mixture` on a linear problem), after a `LastLayer`
+      step for networks that begin as a linear combination of features.
     - `points`: places per batch for the equations; None takes 2.5 residuals per weight.
     - `sampling`: how places are drawn, one of `sampling.Even()`, `RAD()`, `RARD()`, `R3()`, and
       `Grid()` for `Separable` networks on boxes; None takes `Grid()` for these, else
@@ -124,14 +127,15 @@ class PINN(Method):
 
     def run(self, system: System, run: Run) -> Solution:
         keys = jax.random.split(run.key, 3)
-        enforcement = enforce(system)
+        require_affine(self.stages or (), system)
+        enforcement, linear = enforce(system), system.traits.linear
         recipe = Recipe(
             self.network or default_network(system),
             self.harmonics,
             lambda system, account, size: self.objective(
                 system, account, keys[1], size, self.sampling or residual_adaptive(system)
             ),
-            lambda ansatz, seconds: self.stages or recommended_stages(ansatz, seconds),
+            lambda ansatz, seconds: self.stages or recommended_stages(ansatz, seconds, linear),
             f"{system.digest} {self._identity()}",
             UNRESOLVED,
             self.tolerance,

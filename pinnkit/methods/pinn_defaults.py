@@ -16,14 +16,24 @@ from pinnkit.compile.system import System
 from pinnkit.errors import MethodError
 from pinnkit.geometry import Box
 from pinnkit.nn import MLP, Separable, begins_linear
+from pinnkit.nn.mixture import MixtureNetwork
 from pinnkit.nn.separable import SeparableNetwork
 from pinnkit.objective.sampling import RAD, Grid, Sampling
-from pinnkit.training import FactoredSSBFGS, LastLayer, Stage, default_stages
+from pinnkit.training import (
+    SSBFGS,
+    FactoredSSBFGS,
+    LastLayer,
+    Stage,
+    VariableProjection,
+    default_stages,
+)
 from pinnkit.training.plan import DENSE, ENDLESS
 
 STEPS = 4000
 SMALL = 500
 """Weights up to which any network is trained by `FactoredSSBFGS`."""
+HEADS, PROJECTED = 700, 200
+"""Weights in last layers up to which these are solved for in every step, and steps that suffice."""
 ROWS, FEWEST, MOST = 2.5, 1000, 8192
 """Residuals per weight: with fewer, the fit between two draws is far better than the solution
 (Burgers stalls at 4e-5 with 2500 residuals for 941 weights, and does not with 5000)."""
@@ -67,18 +77,35 @@ def require_factors(ansatz: Ansatz, sampling: Sampling, system: System) -> None:
         )
 
 
-def recommended_stages(ansatz: Ansatz, seconds: float | None) -> tuple[Stage, ...]:
+def recommended_stages(
+    ansatz: Ansatz, seconds: float | None, linear: bool = False
+) -> tuple[Stage, ...]:
     """What `default_stages` recommends, after one step of `LastLayer` for networks that begin as a
     linear combination of features. For others that start is no gain on the whole (docs/pinn.md).
+    Mixtures for `linear` problems are solved for their last layers throughout, up to `HEADS`.
     Sums of products, and small networks in short windows, reach losses at which the matrix of
     `SSBFGS` breaks down; theirs is a product, which in small networks costs next to nothing.
     """
     size = weights(ansatz)
+    mixture = isinstance(ansatz.network, MixtureNetwork)
+    if mixture and linear and 0 < weights(ansatz.head) <= HEADS:
+        return (VariableProjection(SSBFGS(steps=PROJECTED if seconds is None else ENDLESS)),)
     start = (LastLayer(),) if begins_linear(ansatz.network) else ()
     separable = isinstance(ansatz.network, SeparableNetwork)
     if size <= (DENSE if separable else SMALL):
         return (*start, FactoredSSBFGS(steps=STEPS if seconds is None else ENDLESS))
     return (*start, *default_stages(size, seconds, steps=STEPS))
+
+
+def require_affine(stages: tuple[Stage, ...], system: System) -> None:
+    """`MethodError` for variable projection where residuals are not affine in the fields."""
+    for stage in stages:
+        if isinstance(stage, VariableProjection) and not system.traits.linear:
+            raise MethodError(
+                f"{stage.name} cannot train '{system.problem.name}', which is not linear: its "
+                f"last layer is no least-squares solution. Use {stage.stage.name} alone, or "
+                "LevenbergMarquardt."
+            )
 
 
 def require_curvature(ansatz: Ansatz, system: System) -> None:

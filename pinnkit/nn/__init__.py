@@ -14,6 +14,7 @@ from pinnkit.nn.head import begins_linear as begins_linear
 from pinnkit.nn.head import head as head
 from pinnkit.nn.kan import KAN as KAN
 from pinnkit.nn.mgno import MgNO as MgNO
+from pinnkit.nn.mixture import Mixture as Mixture
 from pinnkit.nn.mlp import MLP as MLP
 from pinnkit.nn.mlp import MLPNetwork as MLPNetwork
 from pinnkit.nn.points import KernelOperator as KernelOperator

@@ -59,6 +59,12 @@ def dense(
     return tuple(weight * size for weight, size in drawn), tuple(biases)
 
 
+def around(architecture: Any, circles: tuple[bool, ...]) -> Any:
+    """The architecture, told which axes are periodic if it has a method of that name."""
+    told = getattr(architecture, "around", None)
+    return architecture if told is None else told(circles)
+
+
 def require_sizes(architecture: Any, *names: str) -> None:
     """Raise `OptionError` unless these attributes are whole numbers of at least 1."""
     for name in names:

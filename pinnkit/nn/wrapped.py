@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from pinnkit.errors import OptionError
 from pinnkit.nn.head import begins_linear, head
 from pinnkit.nn.initial import require_positive, require_sizes
 from pinnkit.nn.mlp import MLP
@@ -109,7 +110,7 @@ class Factorized:
     Wang, Seidman & Perdikaris, 2022, arXiv:2210.01274, eqs. 3.1 and 3.4): every unit gets a
     learning rate of its own.
 
-    Raises `OptionError` for a spread that is not positive.
+    Raises `OptionError` for a spread that is not positive, and for a `Mixture`.
     """
 
     network: Inner = MLP()
@@ -118,6 +119,11 @@ class Factorized:
 
     def __post_init__(self) -> None:
         require_positive(self, "spread")
+        if hasattr(self.network, "around"):
+            raise OptionError(
+                "Factorized() takes the matrices of one network, not of a mixture. Give the "
+                "mixture a factorised network: Mixture(Factorized(MLP(16, 2)), windows)."
+            )
 
     def build(
         self, in_size: int, out_size: int, *, key: Array, groups: tuple[int, ...] = ()

@@ -25,3 +25,4 @@ from pinnkit.training.soap import SOAP as SOAP
 from pinnkit.training.ssbfgs import SSBFGS as SSBFGS
 from pinnkit.training.ssbroyden import SSBroyden as SSBroyden
 from pinnkit.training.stage import Stage as Stage
+from pinnkit.training.variable_projection import VariableProjection as VariableProjection

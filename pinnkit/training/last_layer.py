@@ -42,18 +42,18 @@ class LastLayer(Damped):
         self, evaluate: Evaluation, state: StageState, batch: Any
     ) -> tuple[StageState, Array | bool]:
         x = state.x
-        places = _places(evaluate, x)
-        if not places.size:
+        own = places(evaluate, x)
+        if not own.size:
             raise MethodError(
                 f"{self.name} needs a network that names its last layer (a property `head`). "
                 "Use another network, such as MLP, or leave this stage out."
             )
-        inner = Evaluation(evaluate.objective, lambda h: evaluate.unpack(x.at[places].set(h)))
-        found, counts = super().step(inner, state.with_(x=x[places]), batch)
-        return found.with_(x=x.at[places].set(found.x)), counts
+        inner = Evaluation(evaluate.objective, lambda h: evaluate.unpack(x.at[own].set(h)))
+        found, counts = super().step(inner, state.with_(x=x[own]), batch)
+        return found.with_(x=x.at[own].set(found.x)), counts
 
 
-def _places(evaluate: Evaluation, x: Array) -> np.ndarray:
+def places(evaluate: Evaluation, x: Array) -> np.ndarray:
     """Indices in x of the numbers of the head."""
     params = evaluate.unpack(x)
     head = evaluate.objective.head(params)

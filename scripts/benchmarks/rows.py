@@ -474,6 +474,63 @@ MOVING = Section(
     ),
 )
 
+
+def _projected(method: pk.PINN, steps: int) -> pk.PINN:
+    """The method with the last layers solved for in every one of so many steps."""
+    stage = pk.VariableProjection(pk.SSBFGS(steps=steps))
+    return dataclasses.replace(method, stages=(stage,))
+
+
+THOUSAND = (pk.SSBFGS(steps=1000),)
+ONE = pk.PINN(stages=THOUSAND, windows=1)
+FIFTEEN = pk.PINN(network=pk.nn.Mixture(pk.nn.MLP(16, 1), 15), stages=THOUSAND, windows=1)
+TEN = dataclasses.replace(ONE, network=pk.nn.Mixture(pk.nn.MLP(12, 2), (2, 5)))
+SQUARES = pk.PINN(network=pk.nn.Mixture(pk.nn.MLP(30, 1, frequency=4), (2, 6)), points=2000)
+ONCE = (pk.LastLayer(damping=0.0),)
+MARCHED = pk.PINN(network=pk.nn.MLP(16, 2), stages=(pk.FactoredSSBFGS(steps=300),), windows=15)
+MIXTURES = Section(
+    "Mixtures on windows",
+    "`PINN(network=MLP(30, 3), stages=(SSBFGS(steps=1000),), windows=1)`, the same with "
+    "`Mixture(MLP(16, 1), 15)` (on Allen-Cahn `Mixture(MLP(12, 2), (2, 5))`), and the latter with "
+    "`stages=(LastLayer(damping=0.0),)` or `(VariableProjection(SSBFGS(steps=n)),)`; on Helmholtz' "
+    "equation `Mixture(MLP(30, 1, frequency=4), (2, 6))` with 2000 points. Beside these one "
+    "network after another, `PINN(network=MLP(16, 2), stages=(FactoredSSBFGS(steps=300),), "
+    "windows=15)`.",
+    (
+        *(
+            Row("damped_oscillator", method, EXACT, remark=remark, key=key)
+            for key in range(3)
+            for method, remark in (
+                (ONE, "one network, 1000 steps"),
+                (FIFTEEN, "15 windows, 1000 steps"),
+                (dataclasses.replace(FIFTEEN, stages=ONCE), "15 windows, one solve"),
+                (_projected(FIFTEEN, 100), "15 windows, solved throughout, 100 steps"),
+                (MARCHED, "15 windows one after another"),
+            )
+        ),
+        Row(
+            "helmholtz2d",
+            dataclasses.replace(SQUARES, stages=ONCE),
+            EXACT,
+            remark="12 windows, one solve",
+        ),
+        Row(
+            "helmholtz2d",
+            _projected(SQUARES, 30),
+            EXACT,
+            remark="12 windows, solved throughout, 30 steps",
+        ),
+        *(
+            Row("allen_cahn", method, LINES, remark=remark, key=key)
+            for key in range(3)
+            for method, remark in (
+                (ONE, "one network, 1000 steps"),
+                (TEN, "10 windows, 1000 steps"),
+            )
+        ),
+    ),
+)
+
 FAILURES = Section(
     "What failed",
     "Runs whose own status says that their result should not be used, in its words.",
@@ -498,5 +555,6 @@ SECTIONS = (
     LONG,
     EVOLVING,
     MOVING,
+    MIXTURES,
     FAILURES,
 )

@@ -26,7 +26,7 @@ from pinnkit import (
 from pinnkit.ansatz import build_ansatz, enforce
 from pinnkit.compile import compile_problem
 from pinnkit.derivatives.autodiff import term_values
-from pinnkit.nn import MLP
+from pinnkit.nn import MLP, Mixture
 
 pytestmark = pytest.mark.usefixtures("x64")
 t, x, y = coordinates("t x y")
@@ -85,10 +85,13 @@ PROBLEMS = {
 }
 
 
-def residual_on_faces(problem, key, points_per_face=40):
+PLAIN = MLP(width=16, depth=2)
+
+
+def residual_on_faces(problem, key, points_per_face=40, architecture=PLAIN):
     """{(condition, face): max |residual|} of an untrained ansatz."""
     system = compile_problem(problem)
-    ansatz = build_ansatz(enforce(system), MLP(width=16, depth=2), key=key)
+    ansatz = build_ansatz(enforce(system), architecture, key=key)
     found = {}
     for residual in system.conditions:
         for name in residual.regions:
@@ -113,6 +116,13 @@ def test_conditions_are_exact_for_random_weights(name):
     scale = 50.0 if "beam" in name or "Poisson" in name else 1.0
     for condition, error in residual_on_faces(problem, jax.random.key(3)).items():
         assert error < 1e-12 * scale, condition
+
+
+@pytest.mark.parametrize("name", ["wave, mixed the other way", "Poisson, mixed", "two fields"])
+def test_conditions_are_exact_for_mixtures(name):
+    mixture = Mixture(MLP(6, 1), 3, overlap=0.7, levels=2)
+    errors = residual_on_faces(PROBLEMS[name], jax.random.key(3), architecture=mixture)
+    assert max(errors.values()) < (1e-12 if "wave" in name else 5e-11)
 
 
 def test_data_whose_lift_would_be_outsized_stay_soft():
@@ -150,14 +160,15 @@ def test_dirichlet_is_exact_on_any_interval(seed, low, width):
     assert max(errors.values()) < 1e-12
 
 
-def test_periodic_ansatz_repeats_with_all_derivatives():
+@pytest.mark.parametrize("architecture", [PLAIN, Mixture(MLP(6, 1), (2, 4))], ids=repr)
+def test_periodic_ansatz_repeats_with_all_derivatives(architecture):
     problem = Problem(
         "p",
         Box(t=(0, 1), x=(-1, 3), time="t"),
         [HEAT, Initial(u, sp.sin(sp.pi * x)), Periodic("x")],
     )
     system = compile_problem(problem)
-    ansatz = build_ansatz(enforce(system), MLP(), harmonics=2, key=jax.random.key(0))
+    ansatz = build_ansatz(enforce(system), architecture, harmonics=2, key=jax.random.key(0))
     plan = system.equations[0].plan
     for time in (0.2, 0.9):
         left, right = (
