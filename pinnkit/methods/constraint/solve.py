@@ -9,11 +9,13 @@ seams join experts and are linear. Without seams all experts are solved on their
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+
+from pinnkit import devices
 
 FIRST_DAMPING, LEAST_DAMPING, LARGEST_DAMPING = 1e-6, 1e-15, 1e12
 
@@ -31,6 +33,10 @@ class Rows(Protocol):
 
     def seams(self) -> tuple[Array, Array] | None:
         """S (Ms, K n) and s (Ms,), or None where experts are on their own."""
+        ...
+
+    def each(self, function: Callable[..., Any], *more: Array) -> Any:
+        """function(rows, *more) of rows without seams, for one that treats experts one by one."""
         ...
 
 
@@ -107,6 +113,20 @@ def factor(rows: Rows, w: Array, start: Array, shrink: float) -> Array:
 
     Experts are reduced one by one before the seams join them, which then costs little.
     """
+    reduced = rows.each(lambda rows, w, start: _reduced(rows, w, start, shrink), w, start)
+    seams = rows.seams()
+    if seams is None:
+        return reduced
+    matrix, side = seams
+    reduced, count = devices.everywhere(reduced), w.shape[1]
+    blocks = jax.scipy.linalg.block_diag(*reduced[..., :count])
+    right = jnp.concatenate([reduced[..., count].ravel(), matrix @ w.ravel() - side])
+    joined = jnp.concatenate([blocks, matrix])
+    return jnp.linalg.qr(jnp.concatenate([joined, right[:, None]], axis=1), mode="r")[None]
+
+
+def _reduced(rows: Rows, w: Array, start: Array, shrink: float) -> Array:
+    """[R, Q^T r] (K, m, n + 1) of every expert by itself."""
     value, slopes = rows.jacobian(w)
     experts, _, count = slopes.shape
     whole = jnp.concatenate([slopes, value[..., None]], axis=2)
@@ -121,15 +141,7 @@ def factor(rows: Rows, w: Array, start: Array, shrink: float) -> Array:
     whole = jnp.concatenate([whole, toward], axis=1)
     # values that are not finite would spoil the other experts too
     whole = jnp.where(jnp.isfinite(whole), whole, 0.0)
-    reduced = jnp.linalg.qr(whole, mode="r")
-    seams = rows.seams()
-    if seams is None:
-        return reduced
-    matrix, side = seams
-    blocks = jax.scipy.linalg.block_diag(*reduced[..., :count])
-    right = jnp.concatenate([reduced[..., count].ravel(), matrix @ w.ravel() - side])
-    joined = jnp.concatenate([blocks, matrix])
-    return jnp.linalg.qr(jnp.concatenate([joined, right[:, None]], axis=1), mode="r")[None]
+    return jnp.linalg.qr(whole, mode="r")
 
 
 def damped(triangle: Array, damping: Array) -> tuple[Array, Array]:

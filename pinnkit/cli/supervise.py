@@ -1,0 +1,93 @@
+"""A command as one of several processes, with another beside it that says how it ended.
+
+JAX aborts a process when the coordinator no longer answers; nothing within it can say a word then.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import typer
+
+from pinnkit.cli.program import tidy
+from pinnkit.errors import LostProcess
+
+
+def supervise(
+    task: Callable[[], None],
+    coordinator: str,
+    processes: int | None,
+    process: int | None,
+    heartbeat: float,
+    checkpoint: Path | None,
+) -> None:
+    """Run `task` in a child process that joins the others, and end with its exit status.
+
+    Ctrl-C reaches the child by itself, as it does all processes of a terminal or of a SLURM step.
+    Raises `LostProcess` where the child was ended by a signal.
+    """
+    from pinnkit.hosts import Place, kept
+
+    place = Place(coordinator, processes, process, heartbeat)
+    child = multiprocessing.get_context("spawn").Process(target=_joined, args=(task, place))
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    try:
+        child.start()
+        child.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    status = child.exitcode or 0
+    if status < 0:
+        name = signal.Signals(-status).name
+        raise LostProcess(
+            f"{place} was ended by {name}"
+            + (", as JAX does when process 0 or the network is gone" if name == "SIGABRT" else "")
+            + f". {kept(checkpoint)}"
+        )
+    raise typer.Exit(status)
+
+
+def _joined(task: Callable[[], None], place: object) -> None:
+    """The child: join, run, leave; what other processes wait for is not waited for after errors."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    status = 1
+    try:
+        tidy(lambda: _run(task, place))()
+        status = 0
+    except typer.Exit as end:
+        status = end.exit_code
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _run(task: Callable[[], None], place: object) -> None:
+    from pinnkit import hosts
+
+    hosts.join(place)  # type: ignore[arg-type]
+    ended: typer.Exit | None = None
+    try:
+        task()
+    except typer.Exit as end:
+        ended = end
+    hosts.leave()
+    if ended is not None:
+        raise ended
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
