@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -66,10 +67,11 @@ def _joined(task: Callable[[], None], place: object) -> None:
         status = 0
     except typer.Exit as end:
         status = end.exit_code
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _run(task: Callable[[], None], place: object) -> None:
