@@ -93,6 +93,13 @@ def total(function: Callable[..., Any], whole: Any, rows: Any) -> Any:
     return _mapped(share, Spec(), whole, more, counted)
 
 
+def alike(function: Callable[..., Any], *given: Any) -> Any:
+    """function(*given), all of it on every device, so that nothing passes between them."""
+    if count() == 1:
+        return function(*given)
+    return _mapped(lambda whole: function(*whole), Spec(), given)
+
+
 def everyones(values: Sequence[float]) -> np.ndarray:
     """The values (n,) of all processes, (processes, n), so that all decide alike.
 

@@ -102,3 +102,36 @@ def test_what_is_kept_is_said(tmp_path):
     assert "start again" in kept(None) and "start again" in kept(path)
     path.touch()
     assert str(path) in kept(path) and "any number of processes" in kept(path)
+
+
+JOINING = """
+import jax
+from pinnkit.hosts import Place, join, leave
+join(Place())
+print(jax.process_index(), jax.process_count())
+leave()
+"""
+
+
+def joined(**variables):
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parent.parent), **variables}
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", JOINING]
+    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def test_slurms_variables_are_enough():
+    job = str(os.getpid())  # JAX takes the port from the number of the job
+    common = {"SLURM_JOB_ID": job, "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
+    both = [joined(**common, SLURM_PROCID=str(i), SLURM_LOCALID=str(i)) for i in (0, 1)]
+    try:
+        told = [process.communicate(timeout=100)[0].split() for process in both]
+    finally:
+        for process in both:
+            process.kill()
+    assert told == [["0", "2"], ["1", "2"]]
+
+
+def test_without_a_cluster_the_address_is_asked_for():
+    _, errors = joined().communicate(timeout=100)
+    assert "OptionError" in errors and "give --coordinator HOST:PORT" in errors

@@ -51,7 +51,7 @@ def supervise(
         name = signal.Signals(-status).name
         raise LostProcess(
             f"{place} was ended by {name}"
-            + (", as JAX does when process 0 or the network is gone" if name == "SIGABRT" else "")
+            + (", as JAX does when another one no longer answers" if name == "SIGABRT" else "")
             + f". {kept(checkpoint)}"
         )
     raise typer.Exit(status)

@@ -100,7 +100,7 @@ class Group(eqx.Module):
 class GridRows(eqx.Module):
     """All rows of all parts, as `solve.fit` takes them; coefficients are (K, c N).
 
-    `apart`: whether the parts are shared out among devices (`each`).
+    `apart`: whether the parts are shared out among devices (`each`, `alike`).
     """
 
     groups: tuple[Group, ...]
@@ -119,6 +119,10 @@ class GridRows(eqx.Module):
         groups = tuple(group.filled(self.shape[0]) for group in self.groups)
         rows = dataclasses.replace(alone, groups=groups), *more
         return devices.each(lambda _, given: function(*given), None, rows)
+
+    def alike(self, function: Callable[..., Any], *given: Any) -> Any:
+        """function(*given) for what joins the parts: every device does all of it."""
+        return devices.alike(function, *given) if self.apart else function(*given)
 
     def residual(self, w: Array) -> Array:
         """(K, M): zero where a part has no rows of a residual."""
