@@ -34,11 +34,11 @@ def family(cubic=1.0):
     return pk.Problem("heat", box, (heat, pk.Initial(u, a), pk.Dirichlet(u, 0)))
 
 
-def trained(stages, **options):
+def trained(stages, points, **options):
     """History and parameters of a network whose conditions are all soft."""
     problem = family().member(a=sin(pi * pk.coordinates("t x")[1]))
     system = compile_problem(problem)
-    objective = residual_objective(system, system.conditions, points=90, seed=3, **options)
+    objective = residual_objective(system, system.conditions, points=points, seed=3, **options)
     network = pk.nn.MLP(8, 2).build(2, 1, key=jax.random.key(1))
     found = fit(objective, Trial(network, {}), stages, key=jax.random.key(2), record_every=5)
     history = {k: v for k, v in found.history.items() if k != "wall_s"}
@@ -46,15 +46,15 @@ def trained(stages, **options):
 
 
 def first_order():
-    """Chunks, draws by the residual, causal weights and attention, 15 steps."""
+    """Ninety points in chunks, drawn by the residual, causal weights and attention, 15 steps."""
     slabs = TimeSlabs(0.0, 1.0, Causal(epsilons=(1.0,), stop=False))
     options = {"sampling": RAD(share=0.5), "weighting": Attention(), "max_memory": 3e4}
-    return trained((Adam(15, 1e-3, resample_every=5),), slabs=slabs, **options)
+    return trained((Adam(15, 1e-3, resample_every=5),), 90, slabs=slabs, **options)
 
 
 def curvature():
     """Few steps, as these amplify rounding."""
-    return trained((LevenbergMarquardt(3), SSBFGS(steps=3)))
+    return trained((LevenbergMarquardt(3), SSBFGS(steps=3)), 96)
 
 
 def operator():

@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from pinnkit.cli import app
 from pinnkit.errors import OptionError
 from pinnkit.hosts import Place, kept, watched
 from pinnkit.training import checkpoint as files
@@ -90,6 +92,17 @@ def test_places_out_of_range_are_refused():
     ):
         with pytest.raises(OptionError, match=mend):
             Place(**wrong)
+
+
+def test_the_command_line_refuses_half_of_a_place(tmp_path):
+    file = str(SCRIPT.parent.parent / "problems" / "heat1d.py")
+    for options, mend in (
+        (["--processes", "2"], "need --coordinator"),
+        (["--coordinator", "node1"], "Write HOST:PORT"),
+        (["--coordinator", "node1:1", "--process", "0"], "Give both"),
+    ):
+        found = CliRunner().invoke(app, ["solve", file, *options])
+        assert found.exit_code == 2 and mend in found.stderr
 
 
 def test_errors_of_a_single_process_stay_what_they_are():

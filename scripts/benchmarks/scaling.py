@@ -1,6 +1,8 @@
 """How work, memory and exchange grow with experts, points and devices (docs/scaling.md).
 
-    python scripts/benchmarks/scaling.py [experts] [exchange]
+    python scripts/benchmarks/scaling.py
+    python scripts/benchmarks/scaling.py experts
+    XLA_FLAGS=--xla_force_host_platform_device_count=4 python scripts/benchmarks/scaling.py exchange
 
 `experts`: time of one step of Levenberg and Marquardt's method and bytes of the compiled program,
 for 1 to 16 experts on one core and for 8 to 64 functions in four of them, beside what the model
@@ -47,10 +49,12 @@ def family() -> pk.Problem:
     return pk.Problem("heat", box, (heat, pk.Initial(u, a), pk.Dirichlet(u, 0)))
 
 
-def layer(experts: int, basis: int, seam: float = 0.0) -> tuple[ConstraintLayer, tuple[Any, ...]]:
+def layer(
+    experts: int, basis: int, shared: bool = True, seam: float = 0.0
+) -> tuple[ConstraintLayer, tuple[Any, ...]]:
     """A layer with so many parts in time, and (function, offset, basis) for it."""
     axes = (UniformAxis("t", 0.0, 1.0, FRAMES * experts, 6), UniformAxis("x", 0.0, 1.0, NODES, 4))
-    options = HardConstraint(basis, (experts, 1), seam=seam, tolerance=0.0, steps=5, shrink=1e-4)
+    options = HardConstraint(basis, (experts, 1), shared, seam, shrink=1e-4, steps=5, tolerance=0.0)
     rng = np.random.default_rng(0)
     t, x = np.meshgrid(*(axis.nodes for axis in axes), indexing="ij")
     waves = np.einsum("jk,ktx->jtx", 3 * rng.normal(size=(basis, 3)), np.stack([t, x, 1 + 0 * x]))
@@ -81,29 +85,23 @@ def model(rows: int, columns: int) -> dict[str, float]:
 
 def experts() -> None:
     """Tables of one core."""
-    print("| experts | functions | rows | ms a step | ms a step and expert | GFLOP/s of QR |")
-    print("|---|---|---|---|---|---|")
-    programs = []
-    for count, basis in [(k, 16) for k in (1, 2, 4, 8, 16)] + [(4, n) for n in (8, 32, 64)]:
-        made, given = layer(count, basis)
+    cases = [(k, 16, shared, 0.0) for shared in (True, False) for k in (1, 2, 4, 8, 16)]
+    cases += [(4, n, False, 0.0) for n in (8, 32, 64)] + [(k, 16, False, 1.0) for k in (4, 8, 16)]
+    print("| experts | functions | kind | rows | ms a step | and expert | GFLOP/s | ", end="")
+    print("[J r], KB | temporaries, KB |\n|---|---|---|---|---|---|---|---|---|")
+    for count, basis, shared, seam in cases:
+        made, given = layer(count, basis, shared, seam)
         compiled = jax.jit(made.fit).lower(*given).compile()
         steps = int(compiled(*given).steps)
         rows = made.rows(*given).jacobian(made.start(*given[1:]))[0].shape[1]
         seconds = measured(lambda c=compiled, g=given: c(*g)) / steps
         said = model(rows, basis)
-        rate = count * said["operations"] / seconds / 1e9
-        print(
-            f"| {count} | {basis} | {rows} | {1e3 * seconds:.2f} | {1e3 * seconds / count:.2f} | "
-            f"{rate:.2f} |"
-        )
+        rate = f"{count * said['operations'] / seconds / 1e9:.1f}" if not seam else "-"
+        kind = "joined" if seam else ("all faces" if shared else "own faces")
         memory: Any = compiled.memory_analysis()
-        programs.append((count, basis, count * said["bytes"], memory))
-    print("\n| experts | functions | [J r] by the model, KB | arguments, KB | temporaries, KB |")
-    print("|---|---|---|---|---|")
-    for count, basis, matrix, memory in programs:
-        sizes = memory.argument_size_in_bytes, memory.temp_size_in_bytes
-        words = " | ".join(f"{s / 1e3:.0f}" for s in (matrix, *sizes))
-        print(f"| {count} | {basis} | {words} |")
+        sizes = f"{count * said['bytes'] / 1e3:.0f} | {memory.temp_size_in_bytes / 1e3:.0f}"
+        times = f"{1e3 * seconds:.2f} | {1e3 * seconds / count:.3f}"
+        print(f"| {count} | {basis} | {kind} | {rows} | {times} | {rate} | {sizes} |", flush=True)
 
 
 def exchanged(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -175,7 +173,8 @@ def network(points: int, width: int) -> tuple[Callable[..., Any], tuple[Any, ...
 
 def exchange() -> None:
     """Table of four emulated devices."""
-    assert jax.device_count() == DEVICES
+    if jax.device_count() != DEVICES:
+        raise SystemExit(f"{jax.device_count()} devices instead of {DEVICES}; set XLA_FLAGS")
     print("| program | by the model | found, once | found, in every step | temporaries, KB |")
     print("|---|---|---|---|---|")
     for width in (16, 32):
@@ -186,20 +185,24 @@ def exchange() -> None:
             given,
             f"3 x 8 P = {24 * count} B, and a few sums",
         )
-    for seam in (0.0, 1.0):
-        made, given = layer(16, 16, seam)
+    n = 16
+    for count, seam in ((16, 0.0), (32, 0.0), (16, 1.0), (32, 1.0)):
+        made, given = layer(count, n, False, seam)
         joined = "joined by seams" if seam else "on their own"
-        said = f"triangles, 8 K n (n + 1) = {8 * 16 * 16 * 17} B" if seam else "nothing"
-        told(f"a fit of 16 experts {joined}", made.shared_out().fit, given, f"{said}")
+        triangles = 8 * count * ((n + 1) ** 2 + 2 * n + 1)
+        said = f"in every step 8 K ((n + 1)^2 + 2 n + 1) = {triangles} B" if seam else "nothing"
+        told(f"fit of {count} experts {joined}", made.shared_out().fit, given, said)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("parts", nargs="*", default=["experts", "exchange"])
     parts = parser.parse_args().parts
-    if "exchange" in parts and jax.device_count() != DEVICES:
-        flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count="
-        environment = {**os.environ, "XLA_FLAGS": f"{flags}{DEVICES}"}
+    if parts != ["exchange"] and "exchange" in parts:
+        flags = (
+            f"--xla_force_host_platform_device_count={DEVICES} {os.environ.get('XLA_FLAGS', '')}"
+        )
+        environment = {**os.environ, "XLA_FLAGS": flags}
         subprocess.run([sys.executable, __file__, "exchange"], check=True, env=environment)
         parts.remove("exchange")
     with scope("float64"):
