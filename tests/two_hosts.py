@@ -40,13 +40,14 @@ def train(checkpoint, steps):
 if __name__ == "__main__":
     from pinnkit.cli.program import tidy
     from pinnkit.cli.supervise import supervise
+    from pinnkit.hosts import Place
 
     path, steps, *place = sys.argv[1:]
     task = functools.partial(train, Path(path), int(steps))
     try:
         if place:
-            numbers = int(place[1]), int(place[2])
-            tidy(lambda: supervise(task, place[0], *numbers, 5.0, Path(path)))()
+            here = Place(place[0], int(place[1]), int(place[2]), heartbeat=5.0)
+            tidy(lambda: supervise(task, here, Path(path)))()
         else:
             tidy(task)()
     except typer.Exit as end:

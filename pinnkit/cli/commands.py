@@ -124,7 +124,9 @@ def solve(
         quiet,
     )
     if coordinator is not None:
-        supervise(task, coordinator, processes, process, heartbeat, checkpoint)
+        from pinnkit.hosts import Place
+
+        supervise(task, Place(coordinator, processes, process, heartbeat), checkpoint)
     if processes is not None or process is not None:
         raise OptionError("--processes and --process need --coordinator HOST:PORT. Give it.")
     task()
@@ -172,7 +174,7 @@ def _solve(
     opening = ""
     if checkpoint is not None and resume and not silent:
         opening = f"resuming at {stopped_at(checkpoint)}"
-    with checkpoint_told(checkpoint):
+    with checkpoint_told(checkpoint if leads else None):
         solution = _run(problem, chosen, silent, opening, checkpoint=checkpoint, **options)
     if leads:
         _keep(solution, out, checkpoint, seconds)
@@ -180,7 +182,7 @@ def _solve(
         if plot is not None:
             solution.plot(plot)
         tell_how_to_go_on(solution, out, checkpoint)
-    _finish(solution)
+    _finish(solution, silent=not leads)
 
 
 @app.command()
@@ -387,9 +389,11 @@ def _keep(
         checkpoint.unlink(missing_ok=True)
 
 
-def _finish(solution: "Solution") -> None:
+def _finish(solution: "Solution", silent: bool = False) -> None:
     if solution.status.interrupted:
         raise typer.Exit(INTERRUPTED)
+    if not solution.status.ok and silent:
+        raise typer.Exit(FAILED)
     if not solution.status.ok:
         note(f"the solver failed: {solution.status.reason}")
         raise typer.Exit(FAILED)

@@ -14,29 +14,25 @@ import traceback
 from collections.abc import Callable
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from pinnkit.cli.program import tidy
 from pinnkit.errors import LostProcess
 
+if TYPE_CHECKING:
+    from pinnkit.hosts import Place
 
-def supervise(
-    task: Callable[[], None],
-    coordinator: str,
-    processes: int | None,
-    process: int | None,
-    heartbeat: float,
-    checkpoint: Path | None,
-) -> None:
+
+def supervise(task: Callable[[], None], place: Place, checkpoint: Path | None) -> None:
     """Run `task` in a child process that joins the others, and end with its exit status.
 
     Ctrl-C reaches the child by itself, as it does all processes of a terminal or of a SLURM step.
     Raises `LostProcess` where the child was ended by a signal.
     """
-    from pinnkit.hosts import Place, kept
+    from pinnkit.hosts import kept
 
-    place = Place(coordinator, processes, process, heartbeat)
     child = multiprocessing.get_context("spawn").Process(target=_joined, args=(task, place))
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
@@ -57,7 +53,7 @@ def supervise(
     raise typer.Exit(status)
 
 
-def _joined(task: Callable[[], None], place: object) -> None:
+def _joined(task: Callable[[], None], place: Place) -> None:
     """The child: join, run, leave; what other processes wait for is not waited for after errors."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -74,10 +70,10 @@ def _joined(task: Callable[[], None], place: object) -> None:
     os._exit(status)
 
 
-def _run(task: Callable[[], None], place: object) -> None:
+def _run(task: Callable[[], None], place: Place) -> None:
     from pinnkit import hosts
 
-    hosts.join(place)  # type: ignore[arg-type]
+    hosts.join(place)
     ended: typer.Exit | None = None
     try:
         task()

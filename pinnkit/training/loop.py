@@ -107,8 +107,11 @@ def fit(
     `program` is compiled code to share with other fits (`Program`); with `resume=False` an existing
     checkpoint is written over; `kept` is stored in the checkpoint for whoever calls (`files.kept`).
 
+    Several processes call it alike; process 0 saves, and its clock is that of all.
+
     Raises `OptionError` for an empty list of stages or a budget that is not positive, and
-    `RunFileError` for a checkpoint that is broken or belongs to another run.
+    `RunFileError` for a checkpoint that is broken, belongs to another run, or is not seen by all
+    processes.
     """
     if not stages:
         raise OptionError("fit() got no stages. Give at least one, such as (SSBFGS(),).")
@@ -141,9 +144,9 @@ def prepare(
     """Compile what `fit` runs, so that a budget that begins afterwards is spent on steps alone."""
     run = _Fit(objective, params, tuple(stages), key, "", 1, lambda *_: None, program)
     for stage in stages:
-        carry = initial(objective, stage, run.unpack, jnp.copy(run.x), key, None)
-        program.advance(objective, stage, carry, key, jnp.asarray(0, jnp.int32))
-    program.validate(objective, run.x, run.held, run.best, run.score)
+        carry = initial(run.objective, stage, run.unpack, jnp.copy(run.x), key, None)
+        program.advance(run.objective, stage, carry, key, jnp.asarray(0, jnp.int32))
+    program.validate(run.objective, run.x, run.held, run.best, run.score)
 
 
 class _Stop(Exception):  # noqa: N818  (not an error)

@@ -145,7 +145,7 @@ def told(name: str, function: Callable[..., Any], given: tuple[Any, ...], expect
     memory: Any = compiled.memory_analysis()
     words = [
         ", ".join(f"{n} {kind} of {b} B" for kind, (n, b) in found.items()) or "nothing"
-        for found in exchanged(compiled.as_text())
+        for found in exchanged(compiled.as_text() or "")
     ]
     temporary = memory.temp_size_in_bytes / 1e3
     print(f"| {name} | {expected} | {words[0]} | {words[1]} | {temporary:.0f} |", flush=True)
