@@ -31,3 +31,7 @@ class RunFileError(PinnkitError):
 
 class OptionError(PinnkitError):
     """An option (budget, precision, number of points, output path …) is out of range."""
+
+
+class LostProcess(PinnkitError):
+    """Another process of a run on several hosts has ended or cannot be reached."""

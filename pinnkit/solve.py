@@ -13,6 +13,7 @@ from pathlib import Path
 
 import jax
 
+from pinnkit import devices, hosts
 from pinnkit import precision as precision_module
 from pinnkit.compile import System, compile_problem
 from pinnkit.errors import MethodError, OptionError
@@ -46,12 +47,15 @@ def solve(
 
     Ctrl-C ends the run at the next dispatch and returns the best result so far.
 
-    Raises `MethodError` if the method does not apply, with the reason, and `OptionError` for
-    options out of range, or where `method` is no method.
+    After `jax.distributed.initialize` all processes must call this alike. Their devices share the
+    work of networks, and process 0 alone writes the checkpoint.
+
+    Raises `MethodError` if the method does not apply, with the reason, `OptionError` for options
+    out of range, or where `method` is no method, and `LostProcess` if another process ends.
     """
     check_method(method)
     system = compile_problem(problem)
-    announce = _silent if quiet else _print
+    announce = _silent if quiet or not devices.leads() else _print
     started = time.monotonic()
     if method is not None:
         choices = [(method, "")]
@@ -60,7 +64,12 @@ def solve(
         choices = candidates(system)
         announce(f"{problem.name} is {system.traits.describe()}")
     solution: Solution | None = None
-    with precision_module.scope(precision), on_interrupt() as interrupted:
+    saved = None if checkpoint is None else Path(checkpoint)
+    with (
+        precision_module.scope(precision),
+        hosts.watched(saved),
+        on_interrupt() as interrupted,
+    ):
         for chosen, why in choices:
             left = seconds
             if solution is not None:
@@ -76,7 +85,7 @@ def solve(
                 precision,
                 report=_unheard if report is None else report,
                 interrupted=interrupted,
-                checkpoint=None if checkpoint is None else Path(checkpoint),
+                checkpoint=saved,
             )
             try:
                 found = _finished(system, chosen, run, key)

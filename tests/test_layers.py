@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "pinnkit"
 
 LAYERS = (
     {"errors"},
-    {"files", "precision", "interrupt"},
+    {"files", "precision", "interrupt", "devices", "hosts"},
     {"geometry"},
     {"spec"},
     {"compile", "nn"},

@@ -1,5 +1,6 @@
 """Commands that begin with a problem: solve, reference, show, study."""
 
+import functools
 import json
 import time
 from pathlib import Path
@@ -32,6 +33,7 @@ from pinnkit.cli.program import (
     app,
     tidy,
 )
+from pinnkit.cli.supervise import supervise
 from pinnkit.errors import OptionError
 
 if TYPE_CHECKING:
@@ -87,14 +89,73 @@ def solve(
     plot: Plot = None,
     as_json: Json = False,
     quiet: Quiet = False,
+    coordinator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Where process 0 of several listens; auto under SLURM or Open MPI.",
+        ),
+    ] = None,
+    processes: Annotated[int | None, typer.Option(help="Their number, with --process.")] = None,
+    process: Annotated[int | None, typer.Option(help="Number of this one, from 0.")] = None,
+    heartbeat: Annotated[
+        float, typer.Option(help="Seconds of silence after which a process is lost.")
+    ] = 60.0,
 ) -> None:
     """Solve the problem of FILE, by default with a method chosen from its traits."""
+    checkpoint = checkpoint_path(out, resume)
+    task = functools.partial(
+        _solve,
+        file,
+        set_,
+        method,
+        with_,
+        data,
+        map_,
+        open_,
+        budget,
+        precision,
+        seed,
+        out,
+        resume,
+        checkpoint,
+        plot,
+        as_json,
+        quiet,
+    )
+    if coordinator is not None:
+        from pinnkit.hosts import Place
+
+        supervise(task, Place(coordinator, processes, process, heartbeat), checkpoint)
+    if processes is not None or process is not None:
+        raise OptionError("--processes and --process need --coordinator HOST:PORT. Give it.")
+    task()
+
+
+def _solve(
+    file: Path,
+    set_: list[str] | None,
+    method: str | None,
+    with_: list[str] | None,
+    data: Path | None,
+    map_: list[str] | None,
+    open_: list[str] | None,
+    budget: str | None,
+    precision: str,
+    seed: int,
+    out: Path | None,
+    resume: bool,
+    checkpoint: Path | None,
+    plot: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    from pinnkit import devices
     from pinnkit.training.checkpoint import place as stopped_at
 
     seconds = None if budget is None else parse_budget(budget)
     check_seed(seed)
     check_precision(precision)
-    checkpoint = checkpoint_path(out, resume)
     if out is not None:
         check_output(out, _solution_suffixes())
     if plot is not None:
@@ -104,24 +165,24 @@ def solve(
         raise OptionError("--with and --data belong to a method. Name it by --method.")
     samples = None if data is None else _samples(data, problem, map_, open_)
     chosen = None if method is None else method_of(method, problem, with_, samples)
-    if checkpoint is not None and not resume:
+    leads = devices.leads()
+    if checkpoint is not None and not resume and leads:
         checkpoint.unlink(missing_ok=True)
+    devices.everyones([])  # nobody looks for the checkpoint before
     options: dict[str, Any] = {"key": seed, "seconds": seconds, "precision": precision}
-    silent = as_json or quiet
+    silent = as_json or quiet or not leads
     opening = ""
     if checkpoint is not None and resume and not silent:
         opening = f"resuming at {stopped_at(checkpoint)}"
-    with checkpoint_told(checkpoint):
+    with checkpoint_told(checkpoint if leads else None):
         solution = _run(problem, chosen, silent, opening, checkpoint=checkpoint, **options)
-    if out is not None:
-        _write(solution, out)
-    if checkpoint is not None and seconds is None and not solution.status.interrupted:
-        checkpoint.unlink(missing_ok=True)
-    tell(solution, out, as_json, quiet)
-    if plot is not None:
-        solution.plot(plot)
-    tell_how_to_go_on(solution, out, checkpoint)
-    _finish(solution)
+    if leads:
+        _keep(solution, out, checkpoint, seconds)
+        tell(solution, out, as_json, quiet)
+        if plot is not None:
+            solution.plot(plot)
+        tell_how_to_go_on(solution, out, checkpoint)
+    _finish(solution, silent=not leads)
 
 
 @app.command()
@@ -318,9 +379,21 @@ def _run(
         return solve_problem(problem, method, report=told, **options)
 
 
-def _finish(solution: "Solution") -> None:
+def _keep(
+    solution: "Solution", out: Path | None, checkpoint: Path | None, seconds: float | None
+) -> None:
+    """Write the result; a checkpoint that nobody would resume from goes."""
+    if out is not None:
+        _write(solution, out)
+    if checkpoint is not None and seconds is None and not solution.status.interrupted:
+        checkpoint.unlink(missing_ok=True)
+
+
+def _finish(solution: "Solution", silent: bool = False) -> None:
     if solution.status.interrupted:
         raise typer.Exit(INTERRUPTED)
+    if not solution.status.ok and silent:
+        raise typer.Exit(FAILED)
     if not solution.status.ok:
         note(f"the solver failed: {solution.status.reason}")
         raise typer.Exit(FAILED)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from pinnkit.cli.account import as_options, note
-from pinnkit.errors import MethodError, PinnkitError
+from pinnkit.errors import LostProcess, MethodError, PinnkitError
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
@@ -87,7 +87,7 @@ def tidy(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, **options: Any) -> None:
         try:
             command(*args, **options)
-        except MethodError as error:
+        except (MethodError, LostProcess) as error:
             _complain(error, FAILED)
         except PinnkitError as error:
             _complain(error, BAD_INPUT)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from pinnkit import devices
 from pinnkit.objective.batch import ResidualBatch, Trial
 from pinnkit.objective.blocks import IntegralBlock
 from pinnkit.objective.kernel import mean_diagonals
@@ -34,7 +35,8 @@ def rows(whole: ResidualObjective, batch: ResidualBatch, factors: Array) -> tupl
             return jnp.concatenate(list(counted.values()))
 
         weight = jnp.sqrt(whole.share(index, batch) * parts[index][None, :])
-        found.append(Rows(at, (places, whole.pull(index, batch)), weight))
+        where, weight = devices.shared(((places, whole.pull(index, batch)), weight))
+        found.append(Rows(at, where, weight))
     integrals = zip(whole.integrals, parts[len(whole.parts) :], strict=True)
     return (*found, *(_integral_rows(whole, part, factor) for part, factor in integrals))
 

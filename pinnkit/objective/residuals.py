@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from pinnkit import devices
 from pinnkit.derivatives.channels import Table, mapped, summed
 from pinnkit.nn.head import head
 from pinnkit.objective.batch import ResidualBatch, Trial, kept
@@ -34,7 +35,8 @@ class ResidualObjective(Objective):
     """sum_i w_i mean_p(c_p lambda_ip^2 r_ip^2 / scale_i^2) over `equations` and `conditions`.
 
     Points are treated in chunks that fit the cache and stay below `max_memory` bytes; the gradient
-    of the loss is accumulated over these, so reverse mode goes through it once.
+    of the loss is accumulated over these, so reverse mode goes through it once. Several devices
+    share the points, but not those of a `Grid`.
 
     The places of equations are drawn from their pools by `sampling`, evenly elsewhere. `weighting`
     gives w and lambda, `slabs` the causal weights c of the equations, `stepping` what pseudo-time
@@ -177,7 +179,12 @@ class ResidualObjective(Objective):
         return weighted, squares
 
     def _tables(self, params: Trial, batch: ResidualBatch) -> dict[int, Table]:
-        """Tables of conditions that share them, by number of the part."""
+        """Tables of conditions that share them, by number of the part.
+
+        None with several devices, each of which has its own places of every condition.
+        """
+        if devices.count() > 1:
+            return {}
         first, known = len(self.equations), self.known(params)
         places = batch.places[first:]
         found = shared_tables(self.conditions, places, params.function, known, self.max_memory)
@@ -214,20 +221,22 @@ class ResidualObjective(Objective):
         arrays, static = eqx.partition(params, eqx.is_inexact_array)
         count, given = len(places.points), () if table is None else (table,)
 
-        def over(arrays: Trial, chunk: Any, mask: Array) -> tuple[Array, Any]:
-            trial, (where, share, pull) = eqx.combine(arrays, static), chunk
-            values, fields = part.both(trial.function, self.known(trial), where, *given)
-            counted = values if pull is None else pull(values, fields)
-            total = sum(jnp.sum(share[:, i] * mask * r**2) for i, r in enumerate(counted.values()))
-            return jnp.asarray(total), {n: jnp.sum(mask * r**2) / count for n, r in values.items()}
+        def sums(whole: Any, data: Any, counted: Array | None = None) -> tuple[Array, Any]:
+            arrays, static, part = whole
 
-        size = part.chunk(params.function, places, self.max_memory)
-        data = (places, share, pull)
-        return (
-            over(arrays, data, jnp.ones(count))
-            if size >= count
-            else summed(over, arrays, data, size)
-        )
+            def over(arrays: Trial, chunk: Any, mask: Array) -> tuple[Array, Any]:
+                trial, (where, share, pull) = eqx.combine(arrays, static), chunk
+                values, fields = part.both(trial.function, self.known(trial), where, *given)
+                rows = values if pull is None else pull(values, fields)
+                total = sum(jnp.sum(share[:, i] * mask * r**2) for i, r in enumerate(rows.values()))
+                squares = {name: jnp.sum(mask * r**2) / count for name, r in values.items()}
+                return jnp.asarray(total), squares
+
+            function = eqx.combine(arrays, static).function
+            size = part.chunk(function, data[0], self.max_memory)
+            return summed(over, arrays, data, size, counted)
+
+        return devices.total(sums, (arrays, static, part), (places, share, pull))
 
     def share(self, index: int, batch: ResidualBatch) -> Array:
         """Weights (N, k) of the places of a part: means of squares are sums with these."""
@@ -305,9 +314,14 @@ class ResidualObjective(Objective):
 
     def _both(self, part: Equations, params: Trial, places: Any) -> tuple[dict[str, Array], Array]:
         """Residuals by name, each (N,), and all fields (N, c), in the same way."""
-        known = self.known(params)
-        size = part.chunk(params.function, places, self.max_memory)
-        return mapped(lambda piece: part.both(params.function, known, piece), places, size)
+
+        def both(whole: tuple[Trial, Equations], places: Any) -> tuple[dict[str, Array], Array]:
+            trial, part = whole
+            known = self.known(trial)
+            size = part.chunk(trial.function, places, self.max_memory)
+            return mapped(lambda piece: part.both(trial.function, known, piece), places, size)
+
+        return devices.each(both, (params, part), places)
 
     def probes(self, params: Trial, batch: ResidualBatch) -> tuple[Probe, ...]:
         """Residuals (N, k) and all fields (N, c) of each group of equations."""
@@ -317,8 +331,13 @@ class ResidualObjective(Objective):
 
     def _fields(self, params: Trial, batch: ResidualBatch) -> tuple[Array, ...]:
         """All fields (N, c) at the places of each group of equations."""
+
+        def fields(whole: tuple[Trial, Equations], places: Any) -> Array:
+            trial, part = whole
+            return part.fields(trial.function, places)
+
         parts = zip(self.equations, batch.places, strict=False)
-        return tuple(part.fields(params.function, places) for part, places in parts)
+        return tuple(devices.each(fields, (params, part), places) for part, places in parts)
 
     def _integrals(self, params: Trial) -> dict[str, Array]:
         known = self.known(params)

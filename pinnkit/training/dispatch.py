@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from pinnkit import devices
 from pinnkit.training.evaluation import Evaluation, Unpack
 from pinnkit.training.objective import Batch, Objective, Params
 from pinnkit.training.stage import CONVERGED, RUNNING, STALLED, Stage, StageState
@@ -51,7 +52,8 @@ def initial(
         zeros = {name: jnp.zeros(leaf.shape, leaf.dtype) for name, leaf in squares.items()}
         never = jnp.full((), -1, jnp.int32)
         state = stage.init(x, zeros, unpack)
-        return Carry(state, _onto(shapes, previous), jnp.zeros((), jnp.int32), never, never)
+        carry = Carry(state, _onto(shapes, previous), jnp.zeros((), jnp.int32), never, never)
+        return devices.everywhere(carry)
 
     return start(x, previous)
 
@@ -73,7 +75,7 @@ def compiled(rest: Objective, stage: Stage, unpack: Unpack) -> Callable[..., Car
 
     `arrays` and `rest` make up the objective. The trip count is an argument of one compiled loop
     and batches are keyed by the step, so the split into dispatches cannot change a bit of the
-    result. The carry is donated.
+    result. The carry is donated; between dispatches all of it is on every device.
     """
 
     def advance(arrays: Any, carry: Carry, key: Array, limit: Array) -> Carry:
@@ -86,7 +88,8 @@ def compiled(rest: Objective, stage: Stage, unpack: Unpack) -> Callable[..., Car
             step = carry.step + jnp.asarray(counts, jnp.int32)
             return Carry(state, carry.batch, step, carry.sampled, carry.frozen)
 
-        return jax.lax.while_loop(lambda c: (c.step < limit) & active(stage, c), body, carry)
+        last = jax.lax.while_loop(lambda c: (c.step < limit) & active(stage, c), body, carry)
+        return devices.everywhere(last)
 
     return jax.jit(advance, donate_argnums=1)
 

@@ -15,7 +15,8 @@ import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from pinnkit.errors import OptionError
+from pinnkit import devices
+from pinnkit.errors import OptionError, RunFileError
 from pinnkit.training import checkpoint as files
 from pinnkit.training.dispatch import active, initial
 from pinnkit.training.objective import Objective, Params
@@ -106,8 +107,11 @@ def fit(
     `program` is compiled code to share with other fits (`Program`); with `resume=False` an existing
     checkpoint is written over; `kept` is stored in the checkpoint for whoever calls (`files.kept`).
 
+    Several processes call it alike; process 0 saves, and its clock is that of all.
+
     Raises `OptionError` for an empty list of stages or a budget that is not positive, and
-    `RunFileError` for a checkpoint that is broken or belongs to another run.
+    `RunFileError` for a checkpoint that is broken, belongs to another run, or is not seen by all
+    processes.
     """
     if not stages:
         raise OptionError("fit() got no stages. Give at least one, such as (SSBFGS(),).")
@@ -117,10 +121,21 @@ def fit(
         program = Program(objective, params)
     run = _Fit(objective, params, tuple(stages), key, fingerprint, record_every, report, program)
     run.give_up, run.done, run.kept = give_up, done, kept
-    if checkpoint is not None and resume and Path(checkpoint).exists():
+    if checkpoint is not None and resume and _found(Path(checkpoint)):
         run.resume(Path(checkpoint))
     reason, finished = run.train(seconds, interrupted, checkpoint)
     return run.result(reason, finished)
+
+
+def _found(path: Path) -> bool:
+    """Whether there is a checkpoint. Raises `RunFileError` if not all processes say the same."""
+    votes = devices.everyones([path.exists()])
+    if votes.any() and not votes.all():
+        raise RunFileError(
+            f"'{path}' is seen by some processes only. Put checkpoints into a folder that all "
+            "hosts share, or delete the file to start afresh."
+        )
+    return bool(votes.all())
 
 
 def prepare(
@@ -129,9 +144,9 @@ def prepare(
     """Compile what `fit` runs, so that a budget that begins afterwards is spent on steps alone."""
     run = _Fit(objective, params, tuple(stages), key, "", 1, lambda *_: None, program)
     for stage in stages:
-        carry = initial(objective, stage, run.unpack, jnp.copy(run.x), key, None)
-        program.advance(objective, stage, carry, key, jnp.asarray(0, jnp.int32))
-    program.validate(objective, run.x, run.held, run.best, run.score)
+        carry = initial(run.objective, stage, run.unpack, jnp.copy(run.x), key, None)
+        program.advance(run.objective, stage, carry, key, jnp.asarray(0, jnp.int32))
+    program.validate(run.objective, run.x, run.held, run.best, run.score)
 
 
 class _Stop(Exception):  # noqa: N818  (not an error)
@@ -156,14 +171,15 @@ class _Fit:
         report: Report,
         program: Program,
     ) -> None:
-        self.objective, self.stages, self.key = objective, stages, key
+        self.objective, self.stages, self.key = devices.everywhere(objective), stages, key
         self.record_every, self.report, self.program = record_every, report, program
         self.give_up: Verdict = undecided
         self.done: Verdict = undecided
         self.kept: files.Kept | None = None
-        self.x = ravel_pytree(eqx.filter(params, eqx.is_inexact_array))[0]
+        x = ravel_pytree(eqx.filter(params, eqx.is_inexact_array))[0]
+        start = x, jnp.copy(x), jnp.full((), jnp.inf, x.dtype)
+        self.x, self.best, self.score = devices.everywhere(start)
         self.unpack = program.unpack
-        self.best, self.score = jnp.copy(self.x), jnp.full((), jnp.inf, self.x.dtype)
         self.index = 0
         self.carry: Any = None
         self.rows: list[dict[str, float]] = []
@@ -173,7 +189,7 @@ class _Fit:
         parts = [stage.identity for stage in stages]
         self.fingerprint = f"{fingerprint} | {parts} | {seed} | {self.x.dtype}"
         hold = jax.random.fold_in(key, 2**31 - 1)
-        self.held = program.validation(objective, hold, self.x)
+        self.held = program.validation(self.objective, hold, self.x)
 
     def elapsed(self) -> float:
         """Seconds of training, those of the run continued included."""
@@ -184,13 +200,17 @@ class _Fit:
     ) -> tuple[str, bool]:
         """Run the remaining stages; the reason why it ended and whether by itself."""
 
-        def look() -> None:
-            if interrupted():
+        def look(length: int) -> int:
+            late = seconds is not None and time.monotonic() - self.clock >= seconds
+            due = path is not None and time.monotonic() - self.saved > SAVE_SECONDS
+            votes = devices.everyones([interrupted(), late, due, length])
+            if votes[:, 0].any():
                 raise _Stop("interrupted; the best parameters so far are kept")
-            if seconds is not None and time.monotonic() - self.clock >= seconds:
+            if seconds is not None and votes[0, 1]:
                 raise _Stop(self._budget_words(seconds))
-            if path is not None and time.monotonic() - self.saved > SAVE_SECONDS:
+            if path is not None and votes[0, 2]:
                 self.save(path)
+            return int(votes[0, 3])
 
         end = math.inf if seconds is None else self.clock + seconds
         try:
@@ -209,8 +229,11 @@ class _Fit:
         words = f"time budget of {seconds:{'.0f' if seconds >= 10 else '.2g'}} s used up"
         return words + (f", after {self.before:.0f} s of earlier training" if self.before else "")
 
-    def _stage(self, index: int, look: Callable[[], None], end: float) -> str:
-        """Run stage `index` to its end (or on from where it was continued)."""
+    def _stage(self, index: int, look: Callable[[int], int], end: float) -> str:
+        """Run stage `index` to its end (or on from where it was continued).
+
+        Before each dispatch `look` turns the length that suits this process into the common one.
+        """
         stage, key = self.stages[index], jax.random.fold_in(self.key, index)
         if self.carry is None or index != self.index:
             self.index, self.recorded = index, -1
@@ -223,7 +246,7 @@ class _Fit:
         if step == self.recorded:
             self._judge()  # an interrupted run was not asked
         while step < stage.steps and bool(active(stage, self.carry)):
-            look()
+            length = look(length)
             boundary = min(stage.steps, step + self.record_every - step % self.record_every)
             begin, target = time.monotonic(), min(step + length, boundary)
             self.carry = advance(self.carry, key, jnp.asarray(target, jnp.int32))
@@ -269,7 +292,7 @@ class _Fit:
         self.report(stage.name, step, stage.steps, losses, self.elapsed())
 
     def save(self, path: Path) -> None:
-        """Write everything needed to go on."""
+        """Write everything needed to go on; where there are several processes, one of them does."""
         notes = {
             "index": self.index,
             "step": int(self.carry.step),
@@ -278,7 +301,8 @@ class _Fit:
             "recorded": self.recorded,
         }
         tree = self.carry, self.best, self.score
-        files.save(path, tree, notes, self.fingerprint, self.kept)
+        if devices.leads():
+            files.save(path, tree, notes, self.fingerprint, self.kept)
         self.saved = time.monotonic()
 
     def resume(self, path: Path) -> None:
@@ -290,7 +314,8 @@ class _Fit:
         template = eqx.filter_eval_shape(
             lambda x: initial(self.objective, stage, self.unpack, x, key), self.x
         )
-        self.carry, self.best, self.score = files.load(path, (template, self.best, self.score))
+        stored = files.load(path, (template, self.best, self.score))
+        self.carry, self.best, self.score = devices.everywhere(stored)
         self.report(stage.name, int(self.carry.step), stage.steps, {}, self.elapsed())
 
     def result(self, reason: str, finished: bool) -> FitResult:
@@ -303,11 +328,11 @@ class _Fit:
         names = list(dict.fromkeys(name for row in self.rows for name in row))
         history = {name: np.array([row.get(name, np.nan) for row in self.rows]) for name in names}
         return FitResult(
-            params=self.unpack(self.best),
+            params=self.unpack(devices.here(self.best)),
             history=history,
             status=reason,
             finished=finished,
             score=float(self.score),
             stats={"wall_s": self.elapsed(), "compile_s": self.compile_s},
-            state=state,
+            state=devices.here(state),
         )

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
+from pinnkit import devices
 from pinnkit.training.dispatch import Carry, compiled
 from pinnkit.training.objective import Objective, Params
 from pinnkit.training.stage import Stage
@@ -59,14 +60,15 @@ class Program:
         return eqx.filter(objective, eqx.is_array)
 
     def _held(self, arrays: Any, key: Array, x: Array) -> Any:
-        return eqx.combine(arrays, self._rest).validation(key, self.unpack(x))
+        return devices.everywhere(eqx.combine(arrays, self._rest).validation(key, self.unpack(x)))
 
     def _validated(
         self, arrays: Any, x: Array, held: Any, best: Array, score: Array
     ) -> tuple[Array, Array, Array]:
         value = eqx.combine(arrays, self._rest).score(self.unpack(x), held)
         better = jnp.isfinite(value) & jnp.all(jnp.isfinite(x)) & (value < score)
-        return jnp.where(better, x, best), jnp.where(better, value, score), value
+        found = jnp.where(better, x, best), jnp.where(better, value, score), value
+        return devices.everywhere(found)
 
 
 def _signature(tree: Any) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pinnkit as pk
-from pinnkit import precision
+from pinnkit import devices, precision
 from pinnkit.compile import compile_problem
 from pinnkit.data import Dataset
 from pinnkit.derivatives import FourierAxis, UniformAxis
@@ -209,8 +209,8 @@ def test_operators_are_the_same_on_finer_grids_where_networks_are(learned):
 
 def test_batches_are_shared_out_among_devices_only_where_they_divide():
     batch = (jnp.zeros((6, 3)), jnp.zeros((6, 1, 3)))
-    assert rooms.across_devices(batch) is batch
-    module = eqx.filter_jit(lambda b: rooms.across_devices(b))
+    assert devices.shared(batch) is batch
+    module = eqx.filter_jit(lambda b: devices.shared(b))
     assert jax.tree.all(jax.tree.map(jnp.array_equal, module(batch), batch))
 
 

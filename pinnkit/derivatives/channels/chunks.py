@@ -33,19 +33,24 @@ def mapped(function: Callable[[Any], Any], data: Any, size: int) -> Any:
     return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:count], found)
 
 
-def summed(function: Function, params: Params, data: Any, size: int) -> tuple[Array, Any]:
+def summed(
+    function: Function, params: Params, data: Any, size: int, counted: Array | None = None
+) -> tuple[Array, Any]:
     """sum over chunks of function(params, chunk, mask) -> (scalar, other sums).
 
     `data` is a pytree of arrays (N, ...), `chunk` holds `size` of its places and `mask` (size,)
-    is zero for those that only fill up the last chunk. With several chunks the gradient of the
-    scalar in `params` is accumulated in the same pass as the value, so that no intermediate
-    result outlives its chunk: reverse mode goes through once and nothing flows back to `data` or
-    from the other sums; forward mode is refused. A single chunk is an ordinary call.
+    is zero for those that only fill up the last chunk, or are not `counted` (N,). With several
+    chunks the gradient of the scalar in `params` is accumulated in the same pass as the value, so
+    that no intermediate result outlives its chunk: reverse mode goes through once and nothing flows
+    back to `data` or from the other sums; forward mode is refused. A single chunk is an ordinary
+    call.
     """
     count = _count(data)
     if size >= count:
-        return function(params, data, jnp.ones(count))
+        return function(params, data, jnp.ones(count) if counted is None else counted)
     pieces, masks = _split(data, size)
+    if counted is not None:
+        masks = masks * _split(counted, size)[0]
 
     def accumulate(each: Callable[[Any, Array], Any], parts: tuple[Any, Array]) -> Any:
         first = jax.tree.map(lambda a: a[0], parts)

@@ -25,12 +25,14 @@ class ConstraintLayer(eqx.Module):
     """u = offset + sum_j w_j basis_j with w = argmin |residuals(u)|^2 on every part of the grid.
 
     Differentiable in the basis, the offset and the input function by the implicit function theorem.
-    `sizes` (c,) of the fields, by which jumps are measured.
+    `sizes` (c,) of the fields, by which jumps are measured; `apart`: whether experts are shared out
+    among devices (`shared_out`).
     """
 
     equations: GridResiduals
     options: HardConstraint = eqx.field(static=True)
     sizes: tuple[float, ...] = eqx.field(static=True)
+    apart: bool = eqx.field(static=True, default=False)
 
     @classmethod
     def of(cls, problem: Problem, grid: Grid, options: HardConstraint) -> ConstraintLayer:
@@ -72,11 +74,19 @@ class ConstraintLayer(eqx.Module):
         equations = dataclasses.replace(self.equations, grid=grid, sensors=sensors)
         return dataclasses.replace(self, equations=equations)
 
+    def shared_out(self) -> ConstraintLayer:
+        """The same layer with experts shared out among all devices, which then must all call it.
+
+        Nothing passes between devices while experts without seams are solved. With seams each
+        device reduces its experts to triangles, and all of them solve the same joint system.
+        """
+        return dataclasses.replace(self, apart=True)
+
     def rows(self, function: Array, offset: Array, basis: Array) -> GridRows:
         """The rows of all experts; see `assemble`."""
         sizes = jnp.asarray(self.sizes, basis.dtype)
-        shared, seam = self.options.shared, self.options.seam
-        return assemble(self.equations, self.parts, function, offset, basis, shared, seam, sizes)
+        given = self.equations, self.parts, function, offset, basis
+        return assemble(*given, self.options.shared, self.options.seam, sizes, self.apart)
 
     def start(self, offset: Array, basis: Array) -> Array:
         """Coefficients of zero, (K, c N)."""
@@ -85,20 +95,30 @@ class ConstraintLayer(eqx.Module):
     def fit(self, function: Array, offset: Array, basis: Array) -> Fit:
         """The coefficients, without derivatives."""
         function, offset, basis = jax.lax.stop_gradient((function, offset, basis))
-        start, options = self.start(offset, basis), self.options
-        rows = self.rows(function, offset, basis)
-        return fit(rows, start, options.shrink, options.steps, options.tolerance)
+        start, rows = self.start(offset, basis), self.rows(function, offset, basis)
+        if rows.seams() is not None:
+            return self._fit(rows, start)
+
+        def alone(rows: GridRows, start: Array) -> Fit:
+            found = self._fit(rows, start)
+            return found._replace(steps=jnp.full(len(start), found.steps))
+
+        found = rows.each(alone, start)
+        return found._replace(steps=jnp.max(found.steps))
+
+    def _fit(self, rows: GridRows, start: Array) -> Fit:
+        return fit(rows, start, self.options.shrink, self.options.steps, self.options.tolerance)
 
     def coefficients(self, function: Array, offset: Array, basis: Array) -> Array:
         """(K, c, N), differentiable."""
-        found = self.fit(function, offset, basis).w
-        w = attached(
-            lambda: self.rows(function, offset, basis),
-            found,
-            self.start(offset, basis),
-            self.options.shrink,
-            self.options.full,
-        )
+        found, rows = self.fit(function, offset, basis).w, self.rows(function, offset, basis)
+
+        def exact(rows: GridRows, w: Array, start: Array) -> Array:
+            return attached(lambda: rows, w, start, self.options.shrink, self.options.full)
+
+        start = self.start(offset, basis)
+        joined = rows.seams() is not None
+        w = exact(rows, found, start) if joined else rows.each(exact, found, start)
         return w.reshape(len(w), offset.shape[0], basis.shape[0])
 
     def __call__(self, function: Array, offset: Array, basis: Array) -> Array:

@@ -8,8 +8,10 @@ slopes are contractions of these tables with the coefficients.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -18,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from pinnkit import devices
 from pinnkit.compile.system import Residual
 from pinnkit.compile.terms import Term
 from pinnkit.derivatives import GridProvider
@@ -31,7 +34,8 @@ class Group(eqx.Module):
 
     `tables` (P, 1 + N, m) per term: of the offset and of the basis; `known` (P, m) per term of an
     input function; `places` (P, m) by coordinate; `weights` (P, m) of the rows, which are divided
-    by `scale`; `which` the numbers of the P parts.
+    by `scale`; `which` the numbers of the P parts, None where all have rows, of which those count
+    whose part is `own` (P,).
     """
 
     tables: tuple[Array, ...]
@@ -41,8 +45,20 @@ class Group(eqx.Module):
     residual: Residual = eqx.field(static=True)
     parameters: Any = eqx.field(static=True)
     fields: tuple[int, ...] = eqx.field(static=True)
-    which: tuple[int, ...] = eqx.field(static=True)
+    which: tuple[int, ...] | None = eqx.field(static=True)
     scale: float = eqx.field(static=True)
+    own: Array | None = None
+
+    def filled(self, count: int) -> Group:
+        """The same with rows in all of `count` parts, zero where there were none."""
+        if self.which is None or self.which == tuple(range(count)):
+            return dataclasses.replace(self, which=None)
+        known = {part: place for place, part in enumerate(self.which)}
+        index = jnp.asarray([known.get(part, 0) for part in range(count)])
+        own = jnp.asarray([part in known for part in range(count)])
+        rows = {"tables": self.tables, "known": self.known, "places": self.places}
+        rows = jax.tree.map(lambda a: a[index], rows | {"weights": self.weights})
+        return dataclasses.replace(self, **rows, which=None, own=own)
 
     def _fn(self, values: tuple[Array, ...]) -> Array:
         named: dict[Term, Array] = dict(zip(self.residual.plan.terms, values, strict=True))
@@ -51,7 +67,7 @@ class Group(eqx.Module):
         return self.weights * found / self.scale
 
     def _values(self, w: Array) -> tuple[Array, ...]:
-        own = w[jnp.asarray(self.which)]
+        own = w if self.which is None else w[jnp.asarray(self.which)]
         return tuple(
             table[:, 0] + jnp.einsum("pj,pjm->pm", own[:, c], table[:, 1:])
             for c, table in zip(self.fields, self.tables, strict=True)
@@ -80,20 +96,40 @@ class Group(eqx.Module):
 
 
 class GridRows(eqx.Module):
-    """All rows of all parts, as `solve.fit` takes them; coefficients are (K, c N)."""
+    """All rows of all parts, as `solve.fit` takes them; coefficients are (K, c N).
+
+    `apart`: whether the parts are shared out among devices (`each`, `alike`).
+    """
 
     groups: tuple[Group, ...]
     seam: tuple[Array, Array] | None
     shape: tuple[int, int, int] = eqx.field(static=True)
+    apart: bool = eqx.field(static=True, default=False)
+
+    def each(self, function: Callable[..., Any], *more: Array) -> Any:
+        """function(rows, *more) for a function that treats each part by itself, seams left out.
+
+        `more` and the results have one row (K, ...) for every part.
+        """
+        alone = dataclasses.replace(self, seam=None)
+        if not self.apart or devices.count() == 1:
+            return function(alone, *more)
+        groups = tuple(group.filled(self.shape[0]) for group in self.groups)
+        rows = dataclasses.replace(alone, groups=groups), *more
+        return devices.each(lambda _, given: function(*given), None, rows)
+
+    def alike(self, function: Callable[..., Any], *given: Any) -> Any:
+        """function(*given) for what joins the parts: every device does all of it."""
+        return devices.alike(function, *given) if self.apart else function(*given)
 
     def residual(self, w: Array) -> Array:
         """(K, M): zero where a part has no rows of a residual."""
-        w = w.reshape(self.shape)
+        w = w.reshape(-1, *self.shape[1:])
         return jnp.concatenate([self._spread(g, g.residuals(w)) for g in self.groups], axis=1)
 
     def jacobian(self, w: Array) -> tuple[Array, Array]:
         """Residuals (K, M) and slopes (K, M, c N)."""
-        w = w.reshape(self.shape)
+        w = w.reshape(-1, *self.shape[1:])
         found = [(g, *g.linearised(w)) for g in self.groups]
         return tuple(  # type: ignore[return-value]
             jnp.concatenate([self._spread(g, pair[i]) for g, *pair in found], axis=1)
@@ -104,7 +140,9 @@ class GridRows(eqx.Module):
         return self.seam
 
     def _spread(self, group: Group, rows: Array) -> Array:
-        if group.which == tuple(range(self.shape[0])):
+        if group.own is not None:
+            return jnp.where(group.own.reshape(-1, *(1,) * (rows.ndim - 1)), rows, 0.0)
+        if group.which is None or group.which == tuple(range(self.shape[0])):
             return rows
         whole = jnp.zeros((self.shape[0], *rows.shape[1:]), rows.dtype)
         return whole.at[jnp.asarray(group.which)].set(rows)
@@ -119,6 +157,7 @@ def assemble(
     shared: bool,
     seam: float,
     sizes: Array,
+    apart: bool = False,
 ) -> GridRows:
     """Rows of fields offset (c, *grid) + basis (N, c, *grid) on a grid cut into equal parts.
 
@@ -149,7 +188,7 @@ def assemble(
     joint = None
     if seam and math.prod(parts) > 1:
         joint = seams(equations.grid, parts, basis / sizes.reshape(1, -1, *(1,) * len(parts)), seam)
-    return GridRows(tuple(groups), joint, shape)
+    return GridRows(tuple(groups), joint, shape, apart)
 
 
 def _group(

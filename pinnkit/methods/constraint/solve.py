@@ -9,7 +9,7 @@ seams join experts and are linear. Without seams all experts are solved on their
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +31,14 @@ class Rows(Protocol):
 
     def seams(self) -> tuple[Array, Array] | None:
         """S (Ms, K n) and s (Ms,), or None where experts are on their own."""
+        ...
+
+    def each(self, function: Callable[..., Any], *more: Array) -> Any:
+        """function(rows, *more) of rows without seams, for one that treats experts one by one."""
+        ...
+
+    def alike(self, function: Callable[..., Any], *given: Any) -> Any:
+        """function(*given), for what joins the experts."""
         ...
 
 
@@ -62,18 +70,17 @@ def fit(rows: Rows, start: Array, shrink: float, steps: int, tolerance: float) -
     groups = 1 if joined else len(start)
 
     def cost(w: Array) -> Array:
-        each = jnp.sum(rows.residual(w) ** 2, axis=1) + shrink * jnp.sum((w - start) ** 2, axis=1)
+        each = _squares(rows, w, start, shrink)
         if not joined:
             return each
-        matrix, side = rows.seams()  # type: ignore[misc]
-        return (jnp.sum(each) + jnp.sum((matrix @ w.ravel() - side) ** 2))[None]
+        return rows.alike(_whole, each, rows.seams(), w)
 
     def going(state: _State) -> Array:
         return (state.step < steps) & ~jnp.all(state.settled)
 
     def step(state: _State) -> _State:
         triangle = factor(rows, state.w, start, shrink)
-        change, promised = damped(triangle, state.damping)
+        change, promised = rows.alike(damped, triangle, state.damping)
         trial = state.w + change.reshape(state.w.shape)
         found = cost(trial)
         better = (found <= state.cost) & ~state.settled
@@ -107,6 +114,39 @@ def factor(rows: Rows, w: Array, start: Array, shrink: float) -> Array:
 
     Experts are reduced one by one before the seams join them, which then costs little.
     """
+    reduced = rows.each(lambda rows, w, start: _reduced(rows, w, start, shrink), w, start)
+    seams = rows.seams()
+    if seams is None:
+        return reduced
+    return rows.alike(_joined, reduced, seams, w)
+
+
+def _whole(each: Array, seams: tuple[Array, Array], w: Array) -> Array:
+    """The sum of squares (1,) of all experts and of the seams."""
+    matrix, side = seams
+    return (jnp.sum(each) + jnp.sum((matrix @ w.ravel() - side) ** 2))[None]
+
+
+def _joined(reduced: Array, seams: tuple[Array, Array], w: Array) -> Array:
+    """[R, Q^T r] (1, m, K n + 1) of all experts' triangles and the seams."""
+    (matrix, side), count = seams, w.shape[1]
+    blocks = jax.scipy.linalg.block_diag(*reduced[..., :count])
+    right = jnp.concatenate([reduced[..., count].ravel(), matrix @ w.ravel() - side])
+    joined = jnp.concatenate([blocks, matrix])
+    return jnp.linalg.qr(jnp.concatenate([joined, right[:, None]], axis=1), mode="r")[None]
+
+
+def _squares(rows: Rows, w: Array, start: Array, shrink: float) -> Array:
+    """Sums of squares (K,) of every expert by itself."""
+
+    def own(rows: Rows, w: Array, start: Array) -> Array:
+        return jnp.sum(rows.residual(w) ** 2, axis=1) + shrink * jnp.sum((w - start) ** 2, axis=1)
+
+    return rows.each(own, w, start)
+
+
+def _reduced(rows: Rows, w: Array, start: Array, shrink: float) -> Array:
+    """[R, Q^T r] (K, m, n + 1) of every expert by itself."""
     value, slopes = rows.jacobian(w)
     experts, _, count = slopes.shape
     whole = jnp.concatenate([slopes, value[..., None]], axis=2)
@@ -121,15 +161,7 @@ def factor(rows: Rows, w: Array, start: Array, shrink: float) -> Array:
     whole = jnp.concatenate([whole, toward], axis=1)
     # values that are not finite would spoil the other experts too
     whole = jnp.where(jnp.isfinite(whole), whole, 0.0)
-    reduced = jnp.linalg.qr(whole, mode="r")
-    seams = rows.seams()
-    if seams is None:
-        return reduced
-    matrix, side = seams
-    blocks = jax.scipy.linalg.block_diag(*reduced[..., :count])
-    right = jnp.concatenate([reduced[..., count].ravel(), matrix @ w.ravel() - side])
-    joined = jnp.concatenate([blocks, matrix])
-    return jnp.linalg.qr(jnp.concatenate([joined, right[:, None]], axis=1), mode="r")[None]
+    return jnp.linalg.qr(whole, mode="r")
 
 
 def damped(triangle: Array, damping: Array) -> tuple[Array, Array]:
@@ -168,7 +200,7 @@ def attached(build: Callable[[], Rows], w: Array, start: Array, shrink: float, f
 
     def gradient(rows: Rows, at: Array) -> Array:
         def half(w: Array) -> Array:
-            found = jnp.sum(rows.residual(w) ** 2) + shrink * jnp.sum((w - start) ** 2)
+            found = jnp.sum(_squares(rows, w, start, shrink))
             seams = rows.seams()
             if seams is not None:
                 found = found + jnp.sum((seams[0] @ w.ravel() - seams[1]) ** 2)

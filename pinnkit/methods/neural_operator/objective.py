@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pinnkit import devices
 from pinnkit.compile import System
 from pinnkit.data import Dataset
 from pinnkit.methods.grid_residuals import GridResiduals
@@ -88,7 +90,8 @@ class OperatorError(Objective):
 
     Every sample is taken once in each pass over the set; the order of a pass belongs to `order`
     and the number of the pass. With `images` one of its images is taken at random. Without
-    `physics` the relative error alone.
+    `physics` the relative error alone. Several devices share the samples or, where these are fewer
+    than devices, the experts of a constraint layer.
     """
 
     field: OperatorField
@@ -116,6 +119,8 @@ class OperatorError(Objective):
         dtype = jnp.dtype(field.dtype)
         cast = lambda a: a.astype(dtype) if eqx.is_inexact_array(a) else a  # noqa: E731
         self.field = jax.tree.map(cast, field)
+        if field.layer is not None:
+            self.field = dataclasses.replace(self.field, layer=field.layer.shared_out())
         self.shelf = shelved(train, dtype)
         self.held = in_memory(validation, dtype)
         self.names, self.norm = train.fields, norm
@@ -138,26 +143,36 @@ class OperatorError(Objective):
         batch = self.shelf.take(chosen)
         if self.images is not None:
             batch = self.images(key, batch)
-        return across_devices(batch)
+        return devices.shared(batch)
 
     def validation(self, key: jax.Array, params: Any) -> Any:
         del key, params
         return self.held
 
     def loss(self, params: Any, batch: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
-        field = eqx.tree_at(lambda f: f.map, self.field, params)
         whole, parts = jnp.zeros((), batch[0].dtype), {}
-        if self.physics is None or self.physics.data > 0:
-            errors = errors_of(field, batch[0], batch[1], self.norm)
+        errors, norms = devices.each(self._measured, (self.field, params), batch)
+        if errors is not None:
             weight = 1.0 if self.physics is None else self.physics.data
             whole = whole + weight * jnp.mean(errors)
             squares = jnp.mean(errors**2, axis=0)
             parts |= {n: squares[i] for i, n in enumerate(self.names)}
-        if self.physics is not None and self.equations is not None:
-            norms = self._norms(field.refined(self.physics.refine), batch[0])
+        if self.physics is not None:
             whole = whole + self.physics.weight * sum(jnp.mean(n) for n in norms.values())
             parts |= {name: jnp.mean(n**2) for name, n in norms.items()}
         return whole, parts
+
+    def _measured(
+        self, whole: tuple[OperatorField, Any], batch: tuple[jax.Array, jax.Array]
+    ) -> tuple[jax.Array | None, dict[str, jax.Array]]:
+        """Errors (S, c) and norms (S,) of the residuals by name; of each what the loss needs."""
+        field = eqx.tree_at(lambda f: f.map, *whole)
+        norms: dict[str, jax.Array] = {}
+        if self.physics is not None:
+            norms = self._norms(field.refined(self.physics.refine), batch[0])
+            if not self.physics.data > 0:
+                return None, norms
+        return errors_of(field, *batch, self.norm), norms
 
     def _norms(self, field: OperatorField, inputs: jax.Array) -> dict[str, jax.Array]:
         """Root mean squares (batch,) of the residuals over their nodes, by name."""
@@ -172,13 +187,3 @@ class OperatorError(Objective):
             return {name: jnp.sqrt(jnp.mean(value**2) + tiny) for name, value in found.items()}
 
         return jax.vmap(one)(inputs)
-
-
-def across_devices(batch: Any) -> Any:
-    """The batch, its samples shared out among all devices if their number allows."""
-    count = jax.device_count()
-    if count == 1 or any(len(leaf) % count for leaf in jax.tree.leaves(batch)):
-        return batch
-    mesh = jax.sharding.Mesh(np.array(jax.devices()), ("samples",))
-    shares = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("samples"))
-    return jax.tree.map(lambda a: jax.lax.with_sharding_constraint(a, shares), batch)

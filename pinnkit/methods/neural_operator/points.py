@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pinnkit import devices
 from pinnkit.compile import System
 from pinnkit.data import Scattered
 from pinnkit.data.checks import marks
@@ -17,7 +18,6 @@ from pinnkit.errors import OptionError
 from pinnkit.methods.base import Method, Progress, Run
 from pinnkit.methods.evolution import space_axes
 from pinnkit.methods.neural_operator.method import readable
-from pinnkit.methods.neural_operator.objective import across_devices
 from pinnkit.methods.neural_operator.point_field import CloudMap, PointField, errors_on
 from pinnkit.methods.triangles import Triangles
 from pinnkit.nn.initial import single
@@ -188,7 +188,7 @@ class PointErrors(Objective):
         turn, place = step // (count // self.batch), step % (count // self.batch)
         rows = jax.random.permutation(jax.random.fold_in(self.order, turn), count)
         chosen = jax.lax.dynamic_slice(rows, (place * self.batch,), (self.batch,))
-        return across_devices(tuple(a[chosen] for a in self.train))
+        return devices.shared(tuple(a[chosen] for a in self.train))
 
     def validation(self, key: jax.Array, params: Any) -> Any:
         del key, params
