@@ -20,6 +20,7 @@ from pinnkit.geometry import Interval as Interval
 from pinnkit.geometry import MeshDomain as MeshDomain
 from pinnkit.geometry import Polygon as Polygon
 from pinnkit.methods.constraint import HardConstraint as HardConstraint
+from pinnkit.methods.constraint import SoftConstraint as SoftConstraint
 from pinnkit.methods.differentiable import differentiable as differentiable
 from pinnkit.methods.eigen import Eigen as Eigen
 from pinnkit.methods.emulator import NODA as NODA

@@ -234,6 +234,8 @@ class ResidualObjective(Objective):
 
             function = eqx.combine(arrays, static).function
             size = part.chunk(function, data[0], self.max_memory)
+            if size >= count and counted is None:  # the places of a grid have no rows of their own
+                return over(arrays, data, jnp.ones(count))
             return summed(over, arrays, data, size, counted)
 
         return devices.total(sums, (arrays, static, part), (places, share, pull))

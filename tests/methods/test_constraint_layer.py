@@ -166,8 +166,20 @@ def test_jumps_between_parts_fall_with_the_weight_of_seams():
     for seam in (0.0, 10.0):
         found = layer(experts=(2, 2), seam=seam)
         w = eqx.filter_jit(found.coefficients)(function, OFFSET, functions)
-        jumps.append(float(jnp.linalg.norm(matrix @ w.ravel())))
+        jumps.append(float(jax.jit(found.jump)(w, functions)))
+        assert np.isclose(jumps[-1], np.linalg.norm(matrix @ w.ravel()))
     assert jumps[1] < jumps[0] / 10
+    assert layer().jump(w[:1], functions) == 0
+
+
+def test_jumps_are_those_of_values_and_slopes():
+    """Two experts in time with one function each: w t, whose values and slopes jump by (1 - 3) t."""
+    t = jnp.asarray(np.broadcast_to(GRID[0].nodes[:, None], (N, N)))[None, None]
+    found = layer(basis=1, experts=(2, 1))
+    last = GRID[0].nodes[N // 2 - 1]
+    squares = (2 * last) ** 2 + (2 * 0.5) ** 2  # slopes times the length of a part
+    jump = jax.jit(found.jump)(jnp.asarray([[[1.0]], [[3.0]]]), t)
+    assert np.isclose(jump, np.sqrt(squares))
 
 
 @pytest.mark.parametrize("parts", [(2, 3), (1, 4), (3, 1)])

@@ -2,3 +2,4 @@
 
 from pinnkit.methods.constraint.layer import ConstraintLayer as ConstraintLayer
 from pinnkit.methods.constraint.options import HardConstraint as HardConstraint
+from pinnkit.methods.constraint.options import SoftConstraint as SoftConstraint

@@ -13,7 +13,7 @@ from jax import Array
 from pinnkit.compile import compile_problem
 from pinnkit.errors import OptionError
 from pinnkit.methods.constraint.options import HardConstraint
-from pinnkit.methods.constraint.rows import GridRows, assemble, merge, split
+from pinnkit.methods.constraint.rows import GridRows, assemble, merge, seams, split
 from pinnkit.methods.constraint.solve import Fit, attached, fit
 from pinnkit.methods.families import input_axes
 from pinnkit.methods.grid_residuals import Grid, GridResiduals
@@ -120,6 +120,18 @@ class ConstraintLayer(eqx.Module):
         joined = rows.seams() is not None
         w = exact(rows, found, start) if joined else rows.each(exact, found, start)
         return w.reshape(len(w), offset.shape[0], basis.shape[0])
+
+    def jump(self, w: Array, basis: Array) -> Array:
+        """Root mean square, over the nodes of all seams, of the jumps between experts.
+
+        Of values, in units of the fields' sizes, and of slopes times the length of a part. Zero for
+        one expert. w (K, c, N) and basis (N, c, *grid).
+        """
+        if math.prod(self.parts) == 1:
+            return jnp.zeros((), basis.dtype)
+        sizes = jnp.asarray(self.sizes, basis.dtype).reshape(1, -1, *(1,) * len(self.parts))
+        matrix, _ = seams(self.equations.grid, self.parts, basis / sizes, 1.0)
+        return jnp.linalg.norm(matrix @ w.ravel())
 
     def __call__(self, function: Array, offset: Array, basis: Array) -> Array:
         """(*sensors), (c, *grid) and (N, c, *grid) -> (c, *grid)."""

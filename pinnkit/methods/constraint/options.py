@@ -49,3 +49,13 @@ class HardConstraint:
             )
         if min(self.seam, self.shrink, self.tolerance) < 0:
             raise OptionError("HardConstraint: seam, shrink and tolerance must not be negative.")
+
+
+@dataclasses.dataclass(frozen=True)
+class SoftConstraint:
+    """The same network over all instants and places without a layer: its outputs are the fields.
+
+    The equations then hold as far as training makes them (`Physics`).
+    """
+
+    basis = 1

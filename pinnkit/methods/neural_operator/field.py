@@ -67,15 +67,31 @@ class OperatorField(Evaluator):
 
     def on_grid(self, function: jax.Array) -> jax.Array:
         """(*sensors) -> (c, *grid), of the type of `mean`."""
+        if self.layer is not None:
+            return self.layer(function, *self._spread(function))
+        raw, factor = self._raw(function)
+        return self._begun(self.mean + factor * raw, function)
+
+    def jump(self, function: jax.Array) -> jax.Array:
+        """Root mean square jump between the experts of a layer; see `ConstraintLayer.jump`."""
+        if self.layer is None:
+            return jnp.zeros((), self.mean.dtype)
+        offset, basis = self._spread(function)
+        return self.layer.jump(self.layer.coefficients(function, offset, basis), basis)
+
+    def _raw(self, function: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The network's output (channels, *grid), and what it is multiplied by (c, *grid)."""
         raw = self.map(self._normalised(function), self.grid, self.sensors).astype(self.mean.dtype)
         shape = raw.shape[1:]
         factor = vanishing(self.grid, self.ends, grid_points(self.grid)).reshape(1, *shape)
-        factor = self.scale * jnp.asarray(factor, raw.dtype)
-        if self.layer is None:
-            return self._begun(self.mean + factor * raw, function)
-        basis = raw.reshape(-1, len(self.mean), *shape)
+        return raw, self.scale * jnp.asarray(factor, raw.dtype)
+
+    def _spread(self, function: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """What a layer combines: an offset (c, *grid), and functions (N, c, *grid)."""
+        raw, factor = self._raw(function)
+        basis = raw.reshape(-1, len(self.mean), *raw.shape[1:])
         basis = jax.vmap(lambda b: self._begun(factor * b, jnp.zeros_like(function)))(basis)
-        return self.layer(function, self._begun(self.mean, function), basis)
+        return self._begun(self.mean, function), basis
 
     def _begun(self, fields: jax.Array, function: jax.Array) -> jax.Array:
         """The same with the function as the first frame of the fields that begin as it."""

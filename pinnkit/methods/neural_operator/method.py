@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from pinnkit.data import Dataset, marks
 from pinnkit.derivatives import FourierAxis, OpenAxis
 from pinnkit.errors import MethodError, OptionError
 from pinnkit.methods.base import Method, Progress, Run
-from pinnkit.methods.constraint import ConstraintLayer, HardConstraint
+from pinnkit.methods.constraint import ConstraintLayer, HardConstraint, SoftConstraint
 from pinnkit.methods.families import Family
 from pinnkit.methods.family_of import family_of, refusal
 from pinnkit.methods.generation import generate
@@ -62,7 +63,8 @@ class Operator(Method):
       with `data=0` no solutions are needed but those of the test set.
     - `constraint`: `HardConstraint(...)` makes the network's outputs a basis on the whole grid,
       instants included, of which a layer finds the combination that satisfies the equations for
-      every input function (docs/hard_constraints.md). Training is then in the run's precision.
+      every input function (docs/hard_constraints.md). `SoftConstraint()` is the same network
+      without the layer. Training is then in the run's precision.
     - `symmetric`: enlarge the training set by the mirror images, exchanges of axes and changes of
       sign that turn the declaration into itself (`symmetry.py`).
     - `spread`: size of the perturbations of an ordinary problem, relative to what it declares.
@@ -86,7 +88,7 @@ class Operator(Method):
     stages: tuple[Stage, ...] | None = eqx.field(default=None, static=True)
     loss: Loss = eqx.field(default=RelativeL2(), static=True)
     physics: Physics | None = eqx.field(default=None, static=True)
-    constraint: HardConstraint | None = eqx.field(default=None, static=True)
+    constraint: HardConstraint | SoftConstraint | None = eqx.field(default=None, static=True)
     symmetric: bool = eqx.field(default=True, static=True)
     spread: float = eqx.field(default=0.1, static=True)
 
@@ -152,7 +154,12 @@ class Operator(Method):
         field = eqx.tree_at(lambda f: f.map, field, result.params)
         errors, squares = (np.asarray(e) for e in _errors(field, *in_memory(test, dtype)))
         solution = self._solution(system, run, field, result, errors, squares, data_s)
-        return dataclasses.replace(solution, provenance={"training inputs": marks(train)})
+        seams = _seams(field, test, dtype)
+        return dataclasses.replace(
+            solution,
+            stats={**solution.stats, **seams},
+            provenance={"training inputs": marks(train)},
+        )
 
     def _images(self, system: System, train: Dataset, facts: Statistics) -> Images | None:
         if not self.symmetric:
@@ -218,7 +225,7 @@ class Operator(Method):
         )
 
     def _layer(self, system: System, train: Dataset, facts: Statistics) -> ConstraintLayer | None:
-        if self.constraint is None:
+        if not isinstance(self.constraint, HardConstraint):
             return None
         equations = GridResiduals.of(system, train.grid, train.sensors)
         sizes = np.asarray(facts.scale).reshape(len(train.fields), -1).max(axis=1)
@@ -259,7 +266,7 @@ class Operator(Method):
         self,
         train: Dataset,
         facts: Statistics,
-        constraint: HardConstraint,
+        constraint: HardConstraint | SoftConstraint,
         frame: int | None,
         key: jax.Array,
     ) -> SpaceTimeMap:
@@ -369,6 +376,18 @@ def readable(losses: Mapping[str, Any]) -> dict[str, Any]:
     """Root mean squares of the named parts; the loss itself is a mean of norms already."""
     plain = ("step", "wall_s", "stage", "loss", "validation")
     return {k: v if k in plain else v**0.5 for k, v in losses.items()}
+
+
+def _seams(field: OperatorField, test: Dataset, dtype: str) -> dict[str, float]:
+    """The mean jump between the experts of a layer over the test set, if there are several."""
+    if field.layer is None or math.prod(field.layer.parts) == 1:
+        return {}
+    return {"seam jump": float(jnp.mean(_jumps(field, in_memory(test, dtype)[0])))}
+
+
+@eqx.filter_jit
+def _jumps(field: OperatorField, inputs: jax.Array) -> jax.Array:
+    return jax.vmap(field.jump)(inputs)
 
 
 @eqx.filter_jit

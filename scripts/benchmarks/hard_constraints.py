@@ -1,0 +1,188 @@
+"""Layers that satisfy the equations: diffusion and sorption, without data; what experts cost.
+
+    python scripts/benchmarks/hard_constraints.py sorption [--kinds soft,hard,experts] [--key 0]
+    python scripts/benchmarks/hard_constraints.py parts [--plot parts.png]
+    python scripts/benchmarks/hard_constraints.py seams
+
+`sorption`: `problems/diffusion_sorption_family.py` on 64 instants and 65 points, one network, three
+ways: its output is the field ("soft"), a basis for one solve ("hard"), or one for four experts, a
+part of the time each, with seams ("experts"). Trained on the residuals alone; errors are relative
+L2 errors against the classical solver, from initial values that training never saw.
+
+`parts`: processor's seconds of a training step and of inference of a sample, for 1 to 16 experts of
+the same grid that share 32 coefficients between them. `seams`: jumps between experts with and
+without interface rows, and what these cost, in one trained network. Seconds are the processor's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import pinnkit as pk
+from pinnkit import precision
+from pinnkit.derivatives import UniformAxis
+from pinnkit.methods.constraint import ConstraintLayer
+from pinnkit.nn.initial import built
+
+PROBLEMS = Path(__file__).resolve().parents[2] / "problems"
+COEFFICIENTS, EXPERTS, SEAM = 32, 4, 1.0
+KINDS: dict[str, Any] = {
+    "soft": pk.SoftConstraint(),
+    "hard": pk.HardConstraint(basis=COEFFICIENTS),
+    "experts": pk.HardConstraint(basis=COEFFICIENTS // EXPERTS, experts=(EXPERTS, 1), seam=SEAM),
+}
+
+
+def network() -> pk.nn.FNO:
+    """That of all kinds."""
+    return pk.nn.FNO(16, (12, 16), 3, lift=16, projection=32)
+
+
+def operator(constraint: Any, steps: int) -> pk.Operator:
+    """Trained on the residuals alone."""
+    return pk.Operator(
+        network(),
+        constraint=constraint,
+        physics=pk.Physics(data=0),
+        samples=200,
+        resolution=64,
+        frames=63,
+        steps=steps,
+        batch=2,
+        learning_rate=4e-3,
+    )
+
+
+def sorption(given: argparse.Namespace) -> None:
+    problem = pk.load(PROBLEMS / "diffusion_sorption_family.py")
+    for kind in given.kinds.split(","):
+        begun = time.process_time()
+        method = operator(KINDS[kind], given.steps)
+        solution = pk.solve(problem, method, key=given.key, quiet=True)
+        error = (solution.error_estimate or {})["u"]
+        stats = solution.stats
+        print(
+            f"{kind}, key {given.key}: {error:.2%} after {given.steps} steps, "
+            f"{time.process_time() - begun:.0f} s, jump {stats.get('seam jump', 0):.1e}, "
+            f"{stats['parameters']} parameters; {solution.status}",
+            flush=True,
+        )
+        if given.out:
+            solution.save(given.out / f"sorption_{kind}_{given.key}.h5")
+
+
+def seconds(function: Any, *arguments: Any, repeats: int = 5) -> float:
+    """Processor's seconds of one call, the least of several."""
+    jax.block_until_ready(function(*arguments))
+    found = []
+    for _ in range(repeats):
+        begun = time.process_time()
+        jax.block_until_ready(function(*arguments))
+        found.append(time.process_time() - begun)
+    return min(found)
+
+
+def layers(counts: tuple[int, ...]) -> list[tuple[int, ConstraintLayer, Any]]:
+    """For each number of experts the layer, and a network of as many functions as an expert has."""
+    problem = pk.load(PROBLEMS / "diffusion_sorption_family.py")
+    lo, hi = problem.domain.bounds["t"]
+    grid = (UniformAxis("t", lo, hi, 64, 6), UniformAxis("x", 0.0, 1.0, 65))
+    found = []
+    for count in counts:
+        each = COEFFICIENTS // count
+        options = pk.HardConstraint(basis=each, experts=(count, 1))
+        made = built(network(), 1, each, (64, 65), ("free", "free"), key=jax.random.key(0))
+        found.append((count, ConstraintLayer.of(problem, grid, options), made))
+    return found
+
+
+def solved(layer: ConstraintLayer, made: Any, function: jax.Array) -> jax.Array:
+    """Fields (c, *grid) of one input function."""
+    whole = jnp.broadcast_to(function[None], (64, 65))
+    basis = made(whole[None])[:, None]
+    return layer(function, jnp.ones((1, 64, 65)), basis)
+
+
+def cost(layer: ConstraintLayer, made: Any, functions: jax.Array) -> tuple[float, float]:
+    """Seconds for each sample of a training step and of inference."""
+
+    def inference(made: Any) -> jax.Array:
+        return jax.lax.map(lambda f: solved(layer, made, f), functions)
+
+    def loss(made: Any) -> jax.Array:
+        fields = jax.vmap(lambda f: solved(layer, made, f))(functions)
+        found = jax.vmap(layer.equations)(functions, fields)
+        return sum((jnp.mean(r**2) for r in found.values()), jnp.zeros(()))
+
+    step = eqx.filter_jit(eqx.filter_grad(loss))
+    one, two = (seconds(f, made) / len(functions) for f in (step, eqx.filter_jit(inference)))
+    return one, two
+
+
+def parts(given: argparse.Namespace) -> None:
+    functions = jnp.asarray(np.random.default_rng(0).uniform(0, 0.2, (4, 1))) * jnp.ones((1, 65))
+    rows = []
+    for count, layer, made in layers((1, 2, 4, 8, 16)):
+        rows.append((count, *cost(layer, made, functions)))
+        words = "{} experts: step {:.4f} s, inference {:.4f} s a sample".format(*rows[-1])
+        print(words, flush=True)
+    if given.plot:
+        drawn(np.array(rows), given.plot)
+
+
+def drawn(rows: np.ndarray, path: Path) -> None:
+    """Seconds of a sample over the number of experts."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(5, 3.4), layout="constrained")
+    for column, label in ((1, "training step"), (2, "inference")):
+        axes.loglog(rows[:, 0], rows[:, column], "o-", base=2, label=label)
+    axes.set_yscale("log", base=10)
+    axes.set_xlabel(f"experts, {COEFFICIENTS} coefficients between them")
+    axes.set_ylabel("seconds of a core for each sample")
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=150)
+
+
+def seams(given: argparse.Namespace) -> None:
+    solution = pk.Solution.load(given.solution)
+    field: Any = solution.evaluator
+    functions = jnp.asarray(np.linspace(0.01, 0.19, 8))[:, None] * jnp.ones((1, 65))
+    plain = dataclasses.replace(field.layer.options, seam=0.0)
+    for label, options in (("without", plain), ("with", field.layer.options)):
+        layer = dataclasses.replace(field.layer, options=options)
+        own = dataclasses.replace(field, layer=layer)
+        jumps = eqx.filter_jit(lambda f, own=own: jax.lax.map(own.jump, f))
+        fields = eqx.filter_jit(lambda f, own=own: jax.lax.map(own.on_grid, f))
+        print(
+            f"{label} seams: jump {float(jnp.mean(jumps(functions))):.2e}, "
+            f"{seconds(fields, functions) / len(functions):.4f} s a sample",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("case", choices=("sorption", "parts", "seams"))
+    parser.add_argument("--kinds", default="soft,hard,experts")
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--key", type=int, default=0)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--solution", type=Path, help="a saved run with experts, for `seams`")
+    given = parser.parse_args()
+    with precision.scope("float64"):
+        {"sorption": sorption, "parts": parts, "seams": seams}[given.case](given)
+
+
+if __name__ == "__main__":
+    main()
