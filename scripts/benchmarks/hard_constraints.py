@@ -34,11 +34,11 @@ from pinnkit.methods.constraint import ConstraintLayer
 from pinnkit.nn.initial import built
 
 PROBLEMS = Path(__file__).resolve().parents[2] / "problems"
-COEFFICIENTS, EXPERTS, SEAM = 32, 4, 1.0
+FUNCTIONS, EXPERTS, COEFFICIENTS = 16, 4, 32
 KINDS: dict[str, Any] = {
     "soft": pk.SoftConstraint(),
-    "hard": pk.HardConstraint(basis=COEFFICIENTS),
-    "experts": pk.HardConstraint(basis=COEFFICIENTS // EXPERTS, experts=(EXPERTS, 1), seam=SEAM),
+    "hard": pk.HardConstraint(basis=FUNCTIONS),
+    "experts": pk.HardConstraint(basis=FUNCTIONS, experts=(EXPERTS, 1), seam=30.0, shared=False),
 }
 
 
@@ -53,12 +53,12 @@ def operator(constraint: Any, steps: int) -> pk.Operator:
         network(),
         constraint=constraint,
         physics=pk.Physics(data=0),
-        samples=200,
+        samples=100,
         resolution=64,
         frames=63,
         steps=steps,
         batch=2,
-        learning_rate=4e-3,
+        learning_rate=6e-3,
     )
 
 

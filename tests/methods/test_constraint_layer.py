@@ -173,13 +173,34 @@ def test_jumps_between_parts_fall_with_the_weight_of_seams():
 
 
 def test_jumps_are_those_of_values_and_slopes():
-    """Two experts in time with one function each: w t, whose values and slopes jump by (1 - 3) t."""
+    """Two experts with one function each, t and 3 t: the values jump by 2 t, the slopes by 2."""
     t = jnp.asarray(np.broadcast_to(GRID[0].nodes[:, None], (N, N)))[None, None]
     found = layer(basis=1, experts=(2, 1))
     last = GRID[0].nodes[N // 2 - 1]
     squares = (2 * last) ** 2 + (2 * 0.5) ** 2  # slopes times the length of a part
     jump = jax.jit(found.jump)(jnp.asarray([[[1.0]], [[3.0]]]), t)
     assert np.isclose(jump, np.sqrt(squares))
+
+
+@pytest.mark.parametrize("experts", [(1, 1), (2, 2)])
+def test_residuals_are_orthogonal_to_the_functions_for_any_input(experts):
+    """What functions can do about the equations, initial and boundary values has been done."""
+    found = layer(cubic=2.0, experts=experts)
+
+    @eqx.filter_jit
+    def forces(function, functions):
+        w = found.coefficients(function, OFFSET, functions)
+        rows = found.rows(function, OFFSET, functions)
+        value, slopes = rows.jacobian(w.reshape(len(w), -1))
+        force = jnp.einsum("kmn,km->kn", slopes, value) + found.options.shrink * w.reshape(
+            len(w), -1
+        )
+        return force, jnp.linalg.norm(slopes, axis=(1, 2)) * jnp.linalg.norm(value, axis=1)
+
+    for seed in range(3):
+        weights, function = random(seed)
+        force, size = forces(3 * function, basis(weights))
+        assert np.all(np.linalg.norm(force, axis=1) < 1e-10 * size)
 
 
 @pytest.mark.parametrize("parts", [(2, 3), (1, 4), (3, 1)])

@@ -83,7 +83,8 @@ class OperatorField(Evaluator):
         """The network's output (channels, *grid), and what it is multiplied by (c, *grid)."""
         raw = self.map(self._normalised(function), self.grid, self.sensors).astype(self.mean.dtype)
         shape = raw.shape[1:]
-        factor = vanishing(self.grid, self.ends, grid_points(self.grid)).reshape(1, *shape)
+        points = grid_points(self.grid)
+        factor = vanishing(self.grid, self.ends, points, self.map.steep).reshape(1, *shape)
         return raw, self.scale * jnp.asarray(factor, raw.dtype)
 
     def _spread(self, function: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -127,7 +128,7 @@ class OperatorField(Evaluator):
             unknown = between(self.grid[frame], points[:, frame])
             return jnp.where(unknown[:, None], jnp.nan, values)
         raw = self.map.at(self._normalised(self.function), points).astype(points.dtype)  # type: ignore[union-attr]
-        factor = vanishing(self.grid, self.ends, points)
+        factor = vanishing(self.grid, self.ends, points, self.map.steep)
         scale = interpolate(self.grid, jnp.broadcast_to(self.scale, self.mean.shape), points)
         return interpolate(self.grid, self.mean, points) + factor[:, None] * raw * scale
 

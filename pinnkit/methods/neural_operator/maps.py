@@ -28,6 +28,7 @@ class GridMap(eqx.Module):
     known: int = eqx.field(static=True)
 
     pointwise = False
+    steep = 1
 
     @property
     def transfers(self) -> bool:
@@ -48,8 +49,12 @@ class GridMap(eqx.Module):
 class SpaceTimeMap(GridMap):
     """Network from functions on the whole grid, instants included, to functions on it.
 
-    It is given the function of the sensors at every instant.
+    It is given the function of the sensors at every instant. Where fields are known at an end its
+    functions rise steeply from there: a straight factor would leave layers to the network, which
+    would have to give values that grow as 1 / s.
     """
+
+    steep = 12
 
     def __call__(self, function: jax.Array, grid: Grid, sensors: Grid) -> jax.Array:
         """(*sensors) -> (channels, *grid)."""
@@ -65,6 +70,7 @@ class PointMap(eqx.Module):
     network: DeepONetNetwork
 
     transfers = False
+    steep = 1
 
     @property
     def pointwise(self) -> bool:
@@ -88,20 +94,22 @@ def grid_points(grid: Grid) -> np.ndarray:
     return np.stack([m.ravel() for m in mesh], axis=-1)
 
 
-def vanishing(grid: Grid, ends: tuple[tuple[bool, bool], ...], points: Any) -> Any:
+def vanishing(grid: Grid, ends: tuple[tuple[bool, bool], ...], points: Any, steep: int = 1) -> Any:
     """A factor (N,) that vanishes at the ends so marked and nowhere else between: (N, d) -> (N,).
 
-    The product over the axes of 4 s (1 - s), s or 1 - s, with s from 0 to 1 along the axis.
+    The product over the axes of 1 - (1 - s)^p, 1 - s^p or both, with s from 0 to 1 along the axis
+    and p = `steep`, divided by its value in the middle where there are both: s, 1 - s and
+    4 s (1 - s) for p = 1, one but for a p-th of the axis for large p.
     """
     factor = 1.0 + 0.0 * points[:, 0]
     for i, (axis, (low, high)) in enumerate(zip(grid, ends, strict=True)):
         s = (points[:, i] - axis.lo) / (axis.hi - axis.lo)
         if low:
-            factor = factor * s
+            factor = factor * (1 - (1 - s) ** steep)
         if high:
-            factor = factor * (1 - s)
+            factor = factor * (1 - s**steep)
         if low and high:
-            factor = factor * 4
+            factor = factor / (1 - 0.5**steep) ** 2
     return factor
 
 
