@@ -21,5 +21,5 @@ def test_diffusion_and_sorption_from_states_never_seen():
         method = hard_constraints.operator(hard_constraints.KINDS[kind], 150)
         errors[kind] = pk.solve(problem, method, quiet=True).error_estimate["u"]
     print(errors)
-    assert errors["hard"] < 0.03
+    assert errors["hard"] < 0.035
     assert errors["hard"] < errors["soft"] / 2
