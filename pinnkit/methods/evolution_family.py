@@ -94,6 +94,7 @@ class EvolutionFamily(Family):
         modes = modes_of(self.inputs.law) if self.modal and self.varied is not None else 0
         enough = (2 * modes + 1) / resolution
         self.march = March(self.inputs, self._scheme, self.clock, self.modal, enough)
+        self.jumps = False  # while it is found out
         self.jumps = self._jumps()
         if self.jumps:
             self._scheme.cache_clear()
@@ -245,7 +246,7 @@ class EvolutionFamily(Family):
         base = GRID_POINTS[max(len(own) - 1, 0)]
         count = int(base * stride) + 1
         points = {a.name: count - isinstance(a, FourierAxis) for a in own}
-        between = GradedAxis if getattr(self, "jumps", False) else ChebyshevAxis
+        between = GradedAxis if self.jumps else ChebyshevAxis
         return GridScheme(self.system, self.rows, points, own, self._start(), self._mean, between)
 
     def _mean(self, nodes: Sequence[np.ndarray]) -> np.ndarray:

@@ -35,8 +35,7 @@ def smooth(points):
     return np.cos(2 * points[:, 0] + 1)[:, None] * np.exp(points[:, 1:])
 
 
-def random_map(architecture, graph, key, periodic=False):
-    del periodic
+def random_map(architecture, graph, key):
     network = eqx.filter_jit(lambda k: architecture.on_points(1, 2, graph, key=k))(key)
     return single(network)
 

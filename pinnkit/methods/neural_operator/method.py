@@ -34,7 +34,7 @@ from pinnkit.methods.neural_operator.symmetry import Images, symmetries
 from pinnkit.nn.deeponet import DeepONet
 from pinnkit.nn.initial import built
 from pinnkit.solution import Solution, Status
-from pinnkit.training import Adam, FitResult, OneCycle, Stage, fit
+from pinnkit.training import Adam, FitResult, Objective, OneCycle, Stage, fit
 
 
 class Operator(Method):
@@ -291,19 +291,8 @@ class Operator(Method):
         stages = self.stages or (Adam(self.steps, rate, clip=1.0, weight_decay=self.weight_decay),)
         options = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         options["data"] = None if self.data is None else dict(self.data.provenance)
-        return fit(
-            objective,
-            mapping,
-            stages,
-            key=key,
-            seconds=None if run.seconds is None else max(run.remaining, 1e-3),
-            report=lambda stage, step, of, losses, _: run.report(
-                Progress(stage, step, of, readable(losses), run.elapsed)
-            ),
-            interrupted=run.interrupted,
-            checkpoint=run.checkpoint,
-            fingerprint=f"{system.digest} {options!r}",
-            record_every=max(25, self.steps // 50),
+        return fitted(
+            objective, mapping, stages, key, run, f"{system.digest} {options!r}", self.steps
         )
 
     def _solution(
@@ -370,6 +359,32 @@ def check_data(system: System, data: Dataset) -> None:
             f"{', '.join(given[2])}, the problem {', '.join(system.inputs) or 'nothing'} to "
             f"{', '.join(system.fields)} over {', '.join(system.axes)}"
         )
+
+
+def fitted(
+    objective: Objective,
+    network: Any,
+    stages: tuple[Stage, ...],
+    key: jax.Array,
+    run: Run,
+    fingerprint: str,
+    steps: int,
+) -> FitResult:
+    """The network after training within the run's budget, with some fifty records in `steps`."""
+    return fit(
+        objective,
+        network,
+        stages,
+        key=key,
+        seconds=None if run.seconds is None else max(run.remaining, 1e-3),
+        report=lambda stage, step, of, losses, _: run.report(
+            Progress(stage, step, of, readable(losses), run.elapsed)
+        ),
+        interrupted=run.interrupted,
+        checkpoint=run.checkpoint,
+        fingerprint=fingerprint,
+        record_every=max(25, steps // 50),
+    )
 
 
 def readable(losses: Mapping[str, Any]) -> dict[str, Any]:

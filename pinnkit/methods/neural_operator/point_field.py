@@ -96,7 +96,6 @@ class PointField(Evaluator):
     points: jax.Array
     triangles: Triangles
     name: str = eqx.field(static=True)
-    axes: tuple[str, str] = eqx.field(static=True)
 
     def __call__(self, points: jax.Array) -> jax.Array:
         values = self.map(self.function).T.astype(points.dtype)

@@ -15,15 +15,15 @@ from pinnkit.compile import System
 from pinnkit.data import Scattered
 from pinnkit.data.checks import marks
 from pinnkit.errors import OptionError
-from pinnkit.methods.base import Method, Progress, Run
+from pinnkit.methods.base import Method, Run
 from pinnkit.methods.evolution import space_axes
-from pinnkit.methods.neural_operator.method import readable
+from pinnkit.methods.neural_operator.method import fitted, readable
 from pinnkit.methods.neural_operator.point_field import CloudMap, PointField, errors_on
 from pinnkit.methods.triangles import Triangles
 from pinnkit.nn.initial import single
 from pinnkit.nn.points import LatentGrid
 from pinnkit.solution import Solution, Status
-from pinnkit.training import Adam, FitResult, Objective, OneCycle, Stage, fit
+from pinnkit.training import Adam, FitResult, Objective, OneCycle, Stage
 
 
 class PointOperator(Method):
@@ -98,7 +98,6 @@ class PointOperator(Method):
             jnp.asarray(train.points),
             Triangles.of(train.graph),
             train.function,
-            (system.axes[0], system.axes[1]),
         )
         return self._solution(system, run, field, result, errors, marks(train))
 
@@ -111,19 +110,9 @@ class PointOperator(Method):
         rate = OneCycle(self.learning_rate, self.steps)
         options = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         options["data"] = repr(self.data), float(np.sum(self.data.outputs))
-        return fit(
-            objective,
-            network,
-            self.stages or (Adam(self.steps, rate, clip=1.0),),
-            key=key,
-            seconds=None if run.seconds is None else max(run.remaining, 1e-3),
-            report=lambda stage, step, of, losses, _: run.report(
-                Progress(stage, step, of, readable(losses), run.elapsed)
-            ),
-            interrupted=run.interrupted,
-            checkpoint=run.checkpoint,
-            fingerprint=f"{system.digest} {options!r}",
-            record_every=max(25, self.steps // 50),
+        stages = self.stages or (Adam(self.steps, rate, clip=1.0),)
+        return fitted(
+            objective, network, stages, key, run, f"{system.digest} {options!r}", self.steps
         )
 
     def _solution(
