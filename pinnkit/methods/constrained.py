@@ -30,7 +30,8 @@ from pinnkit.methods.evolution import (
     space_axes,
     times_order,
 )
-from pinnkit.methods.modal import NOTHING, Known, Modal, uncoupled
+from pinnkit.methods.faces import NOTHING, Known
+from pinnkit.methods.modal import Modal, uncoupled
 from pinnkit.spec.condition import Kind
 
 TOLERANCE = 1e-8

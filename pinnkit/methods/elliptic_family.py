@@ -24,10 +24,11 @@ from pinnkit.methods.families import (
     Inputs,
     around,
     differences,
+    input_axes,
     input_term,
     law_of,
     require_finite,
-    rows_without_inputs,
+    side_rows,
 )
 from pinnkit.methods.finite_volume import Side, solve_divergence_form
 from pinnkit.spec.symbols import Coordinate
@@ -38,9 +39,10 @@ PILOTS, TOLERANCE, MOST_STRIDE = 2, 5e-2, 4
 
 
 class EllipticFamily(Family):
-    """-div(a grad u) + r(u) = 0 on a box; a or r hold the input function.
+    """-div(a grad u) + r(u) = 0 on a box; a, r or what is given on a side hold the input function.
 
-    u, its normal derivative or a sum of both is given on each side. Solved on a grid `stride`
+    u, its normal derivative or a sum of both is given on each side. An input function on the sides
+    along one axis depends on the others. Solved on a grid `stride`
     times as fine as that of the sensors: by finite volumes, or by compact differences of fourth
     order where a is constant, on one or two axes. The stride is 1, and for compact differences
     chosen with the help of two pilot members, if not given.
@@ -60,13 +62,16 @@ class EllipticFamily(Family):
         constant = not any(isinstance(s, varies) for s in self.coefficient.expression.free_symbols)
         mixed = any(len(row.coefficients) > 1 for row in self.rows)
         self.compact = constant and not mixed and len(system.axes) <= 2
-        self.sensors = self.grid = self._axes(resolution)
+        law = law_of(system, [_own_axes(system, self.rows)]) if system.inputs else None
+        own = input_axes(system) if system.inputs else system.axes
+        self.grid = self._axes(resolution)
+        self.sensors = tuple(axis for axis in self.grid if axis.name in own)
         self._lay_out(resolution * self.stride)
-        self.boundary = tuple(self._kind(axis) for axis in system.axes)
-        self.walls = tuple(kind == "dirichlet" for kind in self.boundary)
-        bounds = tuple(system.domain.bounds[a] for a in system.axes)
+        self.boundary = tuple(self._kind(axis) for axis in own)
+        self.walls = tuple(self._kind(axis) == "dirichlet" for axis in system.axes)
+        bounds = tuple(system.domain.bounds[a] for a in own)
         if system.inputs:
-            self.inputs = Inputs(system.inputs[0], law_of(system), bounds)
+            self.inputs = Inputs(system.inputs[0], law, bounds)
         else:
             self.inputs = around("source", bounds, "neumann", self._source, spread)
         if stride is None and self.compact:
@@ -90,25 +95,42 @@ class EllipticFamily(Family):
         self.nodes = [axis.nodes for axis in self._axes(intervals)]
         self.mesh = np.meshgrid(*self.nodes, indexing="ij")
         self._z = {a: jnp.asarray(x) for a, x in zip(self.system.axes, self.mesh, strict=True)}
-        self.edge = np.zeros(self.mesh[0].shape)
-        self.sides = []
+        varies = any(row.varies for row in self.rows)
+        self._same = None if varies else self._given(np.zeros(()))
+
+    @property
+    def _places(self) -> list[np.ndarray]:
+        """Nodes of the solver's grid along the axes of the sensors."""
+        names = [axis.name for axis in self.sensors]
+        return [x for a, x in zip(self.system.axes, self.nodes, strict=True) if a in names]
+
+    def _given(self, function: np.ndarray) -> tuple[np.ndarray, list[Side]]:
+        """Values on the sides where they are given, and the other sides, for one member."""
+        edge, sides = np.zeros(self.mesh[0].shape), []
+        known = {name: jnp.asarray(function) for name in self.system.inputs}
         for row in self.rows:
             if 1 in row.coefficients:
-                self.sides.append(self._side(row))
+                sides.append(self._side(row, function))
                 continue
-            where: list = [slice(None)] * self.edge.ndim
+            where: list = [slice(None)] * edge.ndim
             where[self.system.axes.index(row.axis)] = -row.end
-            given = row.data({a: x[tuple(where)] for a, x in self._z.items()})
-            self.edge[tuple(where)] = np.asarray(given) / row.coefficients[0]
+            given = row.data({a: x[tuple(where)] for a, x in self._z.items()}, known)
+            edge[tuple(where)] = np.asarray(given) / row.coefficients[0]
+        return edge, sides
 
-    def _side(self, row: FaceRow) -> Side:
+    def _side(self, row: FaceRow, function: np.ndarray) -> Side:
         """A condition with a slope, its data averaged over cells, in which they may jump."""
         axis = self.system.axes.index(row.axis)
         fine = [_midpoints(x) for i, x in enumerate(self.nodes) if i != axis]
         place = np.array([self.nodes[axis][-row.end]])
         mesh = np.meshgrid(*fine[:axis], place, *fine[axis:], indexing="ij")
         z = {a: jnp.asarray(x) for a, x in zip(self.system.axes, mesh, strict=True)}
-        means = np.asarray(row.data(z)).squeeze(axis)
+        known = {}
+        if row.varies:
+            for i in range(function.ndim):
+                function = _between(function, i)
+            known[self.system.inputs[0]] = jnp.asarray(np.expand_dims(function, axis))
+        means = np.asarray(row.data(z, known)).squeeze(axis)
         for i in range(means.ndim):
             means = _cell_means(means, i)
         outward = row.coefficients[1] * (1 if row.end else -1)
@@ -128,17 +150,19 @@ class EllipticFamily(Family):
         return -np.array(jnp.broadcast_to(found, mesh[0].shape))
 
     def solve(self, samples: range, seed: int) -> Ensemble:
-        functions = self.inputs.draw(self.nodes, samples, seed)
+        functions = self.inputs.draw(self._places, samples, seed)
         outputs = np.stack([self._solve_one(a) for a in functions])[:, None]
         require_finite(outputs, samples, seed)
-        half = tuple(slice(None, None, 2) for _ in self.nodes)
-        coarse = np.stack([self._coarser._solve_one(a[half]) for a in functions])[:, None]
+        half, own = ((slice(None, None, 2),) * len(axes) for axes in (self.grid, self.sensors))
+        coarse = np.stack([self._coarser._solve_one(a[own]) for a in functions])[:, None]
         errors = differences(outputs[:, :, *half], coarse)
-        thin = tuple(slice(None, None, self.stride) for _ in self.nodes)
+        thin, own = (
+            (slice(None, None, self.stride),) * len(axes) for axes in (self.grid, self.sensors)
+        )
         declared = None
         if self.inputs.declared is not None:
             declared = self.inputs.declared([axis.nodes for axis in self.sensors])
-        return Ensemble(functions[:, *thin], outputs[:, :, *thin], errors, declared)
+        return Ensemble(functions[:, *own], outputs[:, :, *thin], errors, declared)
 
     def _solve_one(self, function: np.ndarray) -> np.ndarray:
         """Newton iteration, of which a linear equation needs one step."""
@@ -146,10 +170,11 @@ class EllipticFamily(Family):
         extra = 0.0
         if self.inputs.declared is not None:
             extra = function - self.inputs.declared(self.nodes)
-        u = self.edge
+        edge, sides = self._same or self._given(function)
+        u = edge
         for _ in range(NEWTON_STEPS):
             a, reaction, source = map(np.asarray, self._linearised(function, u, self._z))
-            given = (source + extra, self.edge, spacing, reaction, self.sides)
+            given = (source + extra, edge, spacing, reaction, sides)
             if self.compact:
                 new = solve_compact(float(a.flat[0]), *given)
             else:
@@ -175,7 +200,7 @@ class EllipticFamily(Family):
 
         def at(function: jax.Array, u: jax.Array, z: dict[str, jax.Array]):
             values = {_term(system): u}
-            if system.inputs:
+            if self.sensors == self.grid and system.inputs:
                 values[input_term(system)] = function
             a, r, s = (
                 jnp.broadcast_to(jnp.asarray(e(values, z, system.parameters), u.dtype), u.shape)
@@ -189,15 +214,40 @@ class EllipticFamily(Family):
 def _side_rows(system: System) -> tuple[FaceRow, ...]:
     """The condition on each side of the box.
 
-    Raises MethodError unless there is one, free of the input function, on each.
+    Raises MethodError unless there is one on each.
     """
-    rows = rows_without_inputs(system)
+    rows = side_rows(system)
     wanted = {(axis, end) for axis in system.axes for end in (0, 1)}
     if {(row.axis, row.end) for row in rows} != wanted or len(rows) != len(wanted):
         raise MethodError("it has not one condition on each side of its box")
     if any(set(row.coefficients) - {0, 1} for row in rows):
         raise MethodError("its conditions hold derivatives of second or higher order")
     return rows
+
+
+def _own_axes(system: System, rows: tuple[FaceRow, ...]) -> tuple[str, ...]:
+    """Axes on which the input function must depend.
+
+    Raises MethodError where it stands both inside and on sides, or on sides along several axes.
+    """
+    along = {row.axis for row in rows if row.varies}
+    inside = any(residual.input_plan.terms for residual in system.equations)
+    if len(along) + inside != 1:
+        where = ["in equations"] * inside + [f"on sides along {axis}" for axis in sorted(along)]
+        raise MethodError(
+            f"its input function {system.inputs[0]} stands {' and '.join(where) or 'nowhere'}; it "
+            "may stand in equations, or on the sides along one axis"
+        )
+    return tuple(axis for axis in system.axes if axis not in along)
+
+
+def _between(values: np.ndarray, axis: int) -> np.ndarray:
+    """Values at nodes -> at `_midpoints`, by straight lines."""
+    share = ((np.arange(PARTS) + 0.5) / PARTS).reshape(-1, *(1,) * (values.ndim - axis - 1))
+    n = values.shape[axis]
+    low, high = (values.take(range(i, n - 1 + i), axis) for i in (0, 1))
+    found = (1 - share) * np.expand_dims(low, axis + 1) + share * np.expand_dims(high, axis + 1)
+    return found.reshape(*values.shape[:axis], -1, *values.shape[axis + 1 :])
 
 
 def _midpoints(nodes: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Evolution families: random initial states, coefficients or forcing, stepped by ETDRK4."""
+"""Evolution families: random initial states, coefficients, forcing or boundary values."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from pinnkit.methods.families import (
     law_of,
     modes_of,
     require_finite,
-    rows_without_inputs,
+    side_rows,
     starting_from_zero,
 )
 from pinnkit.methods.marching import Clock, Level, March
@@ -47,13 +47,13 @@ SPACE_ACCURACY, TIME_ACCURACY = 4, 6
 
 
 class EvolutionFamily(Family):
-    """Semi-linear evolution for a random initial state, coefficient or forcing.
+    """Semi-linear evolution for a random initial state, coefficient, forcing or boundary value.
 
-    Fourier modes on periodic axes or between symmetry planes, collocation between other walls and
-    for ordinary differential equations. `frames` intervals in time are stored, from `after` on;
-    inputs are then the states at `after`, if the initial state is random. An input function of
-    time (of an ordinary differential equation) and its solution share one grid of `resolution`
-    intervals.
+    Steps of ETDRK4: Fourier modes on periodic axes or between symmetry planes, collocation between
+    other walls and for ordinary differential equations. `frames` intervals in time are stored, from
+    `after` on; inputs are then the states at `after`, if the initial state is random. An input
+    function of time, as those at walls are, has as many intervals as an axis in space, and so have
+    solutions.
 
     `stride` (points of the solver for each interval of the sensors, or for each 32, 16 or 8 of a
     collocation grid in one to three dimensions) and `steps` (in time, per frame) are chosen with
@@ -79,13 +79,16 @@ class EvolutionFamily(Family):
             raise MethodError("its equations cannot be solved for the time derivatives")
         self.system, self.resolution = system, resolution
         self._stride, self._steps = stride, steps
-        self.rows = rows_without_inputs(system)
+        self.rows = side_rows(system)
         self.space = space_axes(system)
         self.of_time = bool(system.inputs) and input_axes(system) == (system.time,)
         self.frames = resolution if self.of_time else frames
+        self._require_known_walls()
         self.varied = self._varied()
         self.parities = parities(system, self.rows) or {}
-        self.boundary = tuple(self._kind(name) for name in self.space) or ("free",)
+        self.boundary = tuple(self._kind(name) for name in self.space)
+        if self.of_time:
+            self.boundary = ("free",)
         self._lay_out(after)
         self.inputs = self._inputs(spread)
         self.modal = self._suits_modes()
@@ -121,6 +124,20 @@ class EvolutionFamily(Family):
         if name in self.system.traits.periodic:
             return FourierAxis(name, lo, hi, self.resolution)
         return UniformAxis(name, lo, hi, self.resolution + 1, SPACE_ACCURACY)
+
+    def _require_known_walls(self) -> None:
+        """Raises MethodError where a condition at a wall holds what is not known of the input."""
+        for row in (row for row in self.rows if row.varies):
+            name = row.residual.name
+            if not self.of_time:
+                raise MethodError(
+                    f"condition '{name}' holds its input function, which there must depend on time"
+                )
+            if self.system.traits.time_order[row.field] > 1:
+                raise MethodError(
+                    f"condition '{name}' holds its input function, and {row.field} has a second "
+                    "time derivative; declare its rate as a field of its own"
+                )
 
     def _orders(self, axis: str, field: str) -> set[tuple[int, ...]]:
         mine = [r for r in self.rows if r.field == field and r.axis == axis]
@@ -188,14 +205,20 @@ class EvolutionFamily(Family):
 
         Raises MethodError where nothing says which of them yields.
         """
-        if self.modal or self.varied is None:
+        if self.modal or not (self.varied or any(row.varies for row in self.rows)):
             return False
         scheme = self._scheme(1)
         assert isinstance(scheme, GridScheme)
-        functions = self.inputs.draw(scheme.nodes, range(PILOTS), 0)
+        functions = self._first(scheme.nodes)
         wrong = float(jnp.max(jax.jit(jax.vmap(scheme.contradiction))(functions)))
         if wrong <= CONTRADICTION:
             return False
+        if self.of_time:
+            raise MethodError(
+                f"its boundary values contradict the initial state (by {wrong:.1e} of their "
+                f"size); multiply {self.inputs.name} with a function that vanishes at "
+                f"{self.system.time} = {self.clock.lo:g}, or choose a law with boundary='dirichlet'"
+            )
         if not walls_first(self.system):
             raise MethodError(
                 f"its random initial states contradict the conditions at the walls (by {wrong:.1e} "
@@ -208,7 +231,8 @@ class EvolutionFamily(Family):
     def _inputs(self, spread: float) -> Inputs:
         if self.system.inputs:
             bounds = tuple((axis.lo, axis.hi) for axis in self.sensors)
-            return Inputs(self.system.inputs[0], law_of(self.system), bounds)
+            law = law_of(self.system, [a for a in (self.space, (self.system.time or "",)) if a])
+            return Inputs(self.system.inputs[0], law, bounds)
         bounds = tuple((axis.lo, axis.hi) for axis in self.sensors)
         kinds = set(self.boundary)
         if len(kinds) > 1 or "free" in kinds:
@@ -250,9 +274,13 @@ class EvolutionFamily(Family):
         return GridScheme(self.system, self.rows, points, own, self._start(), self._mean, between)
 
     def _mean(self, nodes: Sequence[np.ndarray]) -> np.ndarray:
+        return self._first(nodes).mean(axis=0)
+
+    def _first(self, nodes: Sequence[np.ndarray]) -> np.ndarray:
+        """Input functions of pilot members at the nodes, those of time at the initial one."""
         if self.of_time:
-            return self.inputs.draw([np.array([self.clock.lo])], range(PILOTS), 0).mean()
-        return self.inputs.draw(nodes, range(PILOTS), 0).mean(axis=0)
+            return self.inputs.draw([np.array([self.clock.lo])], range(PILOTS), 0)[:, 0]
+        return self.inputs.draw(nodes, range(PILOTS), 0)
 
     def solve(self, samples: range, seed: int) -> Ensemble:
         outputs, errors = self._solved(self.level, samples, seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -17,6 +18,9 @@ from pinnkit.geometry.domain import Region
 from pinnkit.spec.condition import Kind
 
 SAMPLES = 64
+Known = Mapping[str, jax.Array]
+"""Values of input functions by name."""
+NOTHING: Known = MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,11 +39,18 @@ class FaceRow:
     region: Region
     parameters: Mapping[str, float]
 
-    def data(self, z: Mapping[str, jax.Array]) -> jax.Array:
-        """Right side at face coordinates `z` (arrays of one shape)."""
+    @property
+    def varies(self) -> bool:
+        """Whether an input function stands on the right side."""
+        return bool(self.residual.input_plan.terms)
+
+    def data(self, z: Mapping[str, jax.Array], known: Known = NOTHING) -> jax.Array:
+        """Right side at face coordinates `z` (arrays of one shape), for `known` input functions."""
         shape = jnp.broadcast_shapes(*(jnp.shape(a) for a in z.values()))
-        zeros = {term: jnp.zeros(shape) for term in self.residual.plan.terms}
-        return -self.residual.fn(zeros, with_normals(z, self.normals), self.parameters)
+        values = {term: jnp.zeros(shape) for term in self.residual.plan.terms}
+        for term in self.residual.input_plan.terms:
+            values[term] = jnp.broadcast_to(known[term.field], shape)
+        return -self.residual.fn(values, with_normals(z, self.normals), self.parameters)
 
 
 def with_normals(z: Mapping[str, Any], normals: Mapping[str, float]) -> dict[str, Any]:
@@ -129,9 +140,12 @@ def _row(system: System, residual: Residual, region: Region, axis: str, end: int
     normals = face_normals(system, axis, end)
     points = region.sample(SAMPLES, seed=0)
     z = with_normals({a: jnp.asarray(points[:, i]) for i, a in enumerate(system.axes)}, normals)
-    zeros = {term: jnp.zeros(SAMPLES) for term in residual.plan.terms}
-    found = jax.jit(lambda v: slopes(residual, v, z, system.parameters)[1])(zeros)
-    active = {t: np.asarray(c) for t, c in found.items() if np.any(np.asarray(c) != 0)}
+    values = {term: jnp.zeros(SAMPLES) for term in residual.plan.terms}
+    for term in residual.input_plan.terms:  # coefficients that hold it vary
+        values[term] = jnp.linspace(1.0, 2.0, SAMPLES)
+    found = jax.jit(lambda v: slopes(residual, v, z, system.parameters)[1])(values)
+    own = {t: np.asarray(found[t]) for t in residual.plan.terms}
+    active = {t: c for t, c in own.items() if np.any(c != 0)}
     where = f"condition '{residual.name}' on {axis}{'-+'[end]}"
     if not residual.linear:
         raise MethodError(f"{where} is nonlinear")

@@ -16,7 +16,6 @@ import numpy as np
 from pinnkit.compile import System, Term, compile_problem
 from pinnkit.derivatives import Axis
 from pinnkit.errors import MethodError
-from pinnkit.methods.evolution import space_axes
 from pinnkit.methods.faces import FaceRow, face_rows
 from pinnkit.methods.random_functions import sample
 from pinnkit.spec.condition import Kind
@@ -112,8 +111,8 @@ def input_axes(system: System) -> tuple[str, ...]:
     return tuple(str(a) for a in system.problem.inputs[0].args)
 
 
-def law_of(system: System) -> object:
-    """The law of the input function, a function of space, or of time if there is no space.
+def law_of(system: System, allowed: Sequence[tuple[str, ...]]) -> object:
+    """The law of the input function, whose coordinates must be one of the tuples `allowed`.
 
     Raises MethodError without one, or for other coordinates.
     """
@@ -124,12 +123,12 @@ def law_of(system: System) -> object:
             f"its input function {system.inputs[0]} has no law "
             "(declare it with law=GaussianField())"
         )
-    wanted = space_axes(system) or system.axes
-    if input_axes(system) != wanted:
+    if input_axes(system) not in allowed:
+        wanted = [" and ".join(axes) for axes in allowed]
         raise MethodError(
             f"its input function {system.inputs[0]} depends on "
             f"{', '.join(input_axes(system)) or 'nothing'}, not on "
-            f"{', '.join(wanted)} in this order"
+            f"{', or on '.join(wanted)} in this order"
         )
     return law
 
@@ -172,15 +171,20 @@ def around(
     return Inputs(name, law, tuple(bounds), declared, spread * scale / size)
 
 
-def rows_without_inputs(system: System) -> tuple[FaceRow, ...]:
-    """The conditions on the sides. Raises MethodError where one holds the input function."""
-    for residual in system.conditions:
-        if residual.kind is Kind.BOUNDARY and residual.input_plan.terms:
-            raise MethodError(
-                f"condition '{residual.name}' holds the input function, which may enter equations "
-                "and initial conditions"
-            )
-    return face_rows(system)
+def side_rows(system: System) -> tuple[FaceRow, ...]:
+    """The conditions on the sides, whose data may hold the input function.
+
+    Raises MethodError where one holds a derivative of it.
+    """
+    rows = face_rows(system)
+    for row in rows:
+        for term in row.residual.input_plan.terms:
+            if term.order:
+                raise MethodError(
+                    f"condition '{row.residual.name}' holds {term}, a derivative of its input "
+                    "function; declare that as the input function"
+                )
+    return rows
 
 
 def starting_from_zero(system: System) -> System:

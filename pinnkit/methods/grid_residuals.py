@@ -82,9 +82,7 @@ class GridResiduals(eqx.Module):
 
     def everywhere(self, function: jax.Array) -> jax.Array:
         """The input function at all nodes of the grid."""
-        frame = frame_axis(self.grid, self.sensors)
-        whole = function if frame is None else jnp.expand_dims(function, frame)
-        return jnp.broadcast_to(whole, tuple(axis.n for axis in self.grid))
+        return spread(function, self.grid, self.sensors)
 
     def _on_face(self, residual: Residual, values, z, axis: str, end: int) -> jax.Array:
         i = self.system.axes.index(axis)
@@ -107,7 +105,22 @@ def _scale(system: System, residual: Residual, points: np.ndarray) -> float:
     return residual_scale(system, filled, points, normals)
 
 
-def frame_axis(grid: Grid, sensors: Grid) -> int | None:
-    """Index of the axis of the grid along which there are no sensors, if any."""
+def other_axes(grid: Grid, sensors: Grid) -> tuple[int, ...]:
+    """Indices of the axes of the grid along which there are no sensors."""
     own = {axis.name for axis in sensors}
-    return next((i for i, axis in enumerate(grid) if axis.name not in own), None)
+    return tuple(i for i, axis in enumerate(grid) if axis.name not in own)
+
+
+def frame_axis(grid: Grid, sensors: Grid) -> int | None:
+    """The first of `other_axes`, if any.
+
+    It is time for initial states and other functions of space, and the normal axis for values on
+    a wall, which are like an initial state along it.
+    """
+    return next(iter(other_axes(grid, sensors)), None)
+
+
+def spread(function: jax.Array, grid: Grid, sensors: Grid) -> jax.Array:
+    """(*sensors) -> (*grid): the same along all other axes."""
+    whole = jnp.expand_dims(function, other_axes(grid, sensors))
+    return jnp.broadcast_to(whole, tuple(axis.n for axis in grid))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import time
-import types
 from collections.abc import Iterable, Mapping, Sequence
 
 import jax
@@ -21,11 +20,9 @@ from pinnkit.compile import Constraint, Rate, System, Term
 from pinnkit.derivatives import FourierAxis, spectral
 from pinnkit.methods import etdrk
 from pinnkit.methods.evolution import components, initial_values, space_axes, terms_of, times_order
-from pinnkit.methods.faces import SAMPLES, FaceRow
+from pinnkit.methods.faces import NOTHING, SAMPLES, FaceRow, Known
 
 Parities = Mapping[tuple[str, str], int]
-Known = Mapping[str, Array]
-NOTHING: Known = types.MappingProxyType({})
 TOLERANCE = 1e-9
 
 
@@ -47,6 +44,8 @@ def parities(system: System, rows: tuple[FaceRow, ...]) -> dict[tuple[str, str],
 
 
 def _homogeneous(row: FaceRow) -> bool:
+    if row.varies:
+        return False
     system_points = row.region.sample(SAMPLES, seed=1)
     z = {a: jnp.asarray(system_points[:, i]) for i, a in enumerate(row.region.axes)}
     return bool(jnp.all(row.data(z) == 0))

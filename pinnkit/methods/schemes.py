@@ -70,7 +70,7 @@ class Scheme(abc.ABC):
 
     @abc.abstractmethod
     def nonlinear(self, v: Array, t: Array, function: Array) -> Array:
-        """N(v, t) for the values of the input function at the nodes."""
+        """N(v, t) for the values of the input function at the nodes, or one for all of them."""
 
     def member(self, v: Array, t: Array, at: Input, weights: Any, h: Array) -> tuple[Any, Rest]:
         """Weights of a step and N(v, t) for one member, which has the state v at time t."""
@@ -121,12 +121,14 @@ class FourierScheme(Scheme):
         ]
         return modal.transform(jnp.stack(rows))
 
+    def _known(self, function: Array) -> dict[str, Array]:
+        return dict.fromkeys(self.system.inputs, jnp.broadcast_to(function, self.modal.shape))
+
     def nonlinear(self, v: Array, t: Array, function: Array) -> Array:
-        return self.modal.nonlinear(v, t, dict.fromkeys(self.system.inputs, function))
+        return self.modal.nonlinear(v, t, self._known(function))
 
     def fields(self, v: Array, t: Array, function: Array) -> Array:
-        known = dict.fromkeys(self.system.inputs, function)
-        values = self.modal.values(self.modal.field_modes(v, t, known))
+        values = self.modal.values(self.modal.field_modes(v, t, self._known(function)))
         for i, read in enumerate(self.readers):
             values = read(values, i + 1)
         return values
@@ -197,16 +199,20 @@ class GridScheme(Scheme):
     def initial(self, function: Array) -> Array:
         return ravel_pytree(self._begin(function))[0]
 
+    def _known(self, function: Array) -> dict[str, Array]:
+        return dict.fromkeys(self.system.inputs, function)
+
     def contradiction(self, function: Array) -> Array:
-        """By how much, of its size, the initial state changes if the conditions are put in."""
-        space, time = self.space, self.system.time or ""
+        """By how much the initial state changes if the conditions are put in, of the larger."""
+        space, time, known = self.space, self.system.time or "", self._known(function)
         lo = jnp.asarray(self.system.domain.bounds[time][0])
         z = {**space.z, time: jnp.full(space.provider.shape, lo)}
         found = []
         for (field, j), part in zip(space.components, self._begin(function), strict=True):
             given = self.start(z, (field, j), function)
-            change = jnp.abs(space.full(field, j, part, lo) - given).max()
-            found.append(change / jnp.maximum(jnp.abs(given).max(), 1e-300))
+            full = space.full(field, j, part, lo, known)
+            size = jnp.maximum(jnp.abs(given).max(), jnp.abs(full).max())
+            found.append(jnp.abs(full - given).max() / jnp.maximum(size, 1e-300))
         return jnp.max(jnp.stack(found))
 
     def _split(self, v: Array) -> tuple[Array, ...]:
@@ -215,8 +221,7 @@ class GridScheme(Scheme):
         return tuple(p.reshape(s.shape) for p, s in zip(parts, self._shapes, strict=True))
 
     def rate(self, v: Array, t: Array, function: Array) -> Array:
-        known = dict.fromkeys(self.system.inputs, function)
-        return ravel_pytree(self.space.rate(t, self._split(v), known))[0]
+        return ravel_pytree(self.space.rate(t, self._split(v), self._known(function)))[0]
 
     @functools.cached_property
     def linear(self) -> np.ndarray:
@@ -246,9 +251,11 @@ class GridScheme(Scheme):
         return self.rate(v, t, function) - linear
 
     def fields(self, v: Array, t: Array, function: Array) -> Array:
-        del function
+        known = self._known(function)
         pairs = zip(self.space.components, self._split(v), strict=True)
-        values = jnp.stack([self.space.full(f, 0, part, t) for (f, j), part in pairs if j == 0])
+        values = jnp.stack(
+            [self.space.full(f, 0, part, t, known) for (f, j), part in pairs if j == 0]
+        )
         for i, (own, axis) in enumerate(zip(self.space.grid, self.sensors, strict=True)):
             rows = own.interpolation_matrix(axis.nodes)
             values = chebyshev.apply(jnp.asarray(rows), values, i + 1)

@@ -21,8 +21,7 @@ from pinnkit.derivatives import (
 )
 from pinnkit.errors import MethodError
 from pinnkit.methods.evolution import components, initial_values, space_axes, times_order
-from pinnkit.methods.faces import FaceRow
-from pinnkit.methods.modal import NOTHING, Known
+from pinnkit.methods.faces import NOTHING, FaceRow, Known
 
 State = tuple[Array, ...]
 IMPLICIT_SIZE = 700
@@ -132,10 +131,11 @@ class Semidiscrete:
             found.append(at(z))
         return tuple(found)
 
-    def full(self, field: str, j: int, state: Array, t: Array) -> Array:
+    def full(self, field: str, j: int, state: Array, t: Array, known: Known = NOTHING) -> Array:
         """Values at all nodes from those of the state, by the conditions at time t.
 
-        The conditions on d^j field / dt^j are the j-th time derivatives of the given ones.
+        The conditions on d^j field / dt^j are the j-th time derivatives of the given ones, in
+        which `known` input functions of time count as constant.
         """
         values = state
         for i in range(len(self.grid)):
@@ -144,7 +144,7 @@ class Semidiscrete:
                 continue
             z = self._coordinates(field, i)
             data = [
-                _derivative(lambda s, row=row, z=z: self._data(row, z, s), j, t)
+                _derivative(lambda s, row=row, z=z: self._data(row, z, s, known), j, t)
                 for row in wall.rows
             ]
             values = chebyshev.apply(jnp.asarray(wall.extend), values, i) + chebyshev.apply(
@@ -152,21 +152,24 @@ class Semidiscrete:
             )
         return values
 
-    def _data(self, row: FaceRow, z: Mapping[str, np.ndarray], t: Array) -> Array:
+    def _data(self, row: FaceRow, z: Mapping[str, np.ndarray], t: Array, known: Known) -> Array:
         like = next(iter(z.values()))
         at = {**z, self.system.time or "": jnp.broadcast_to(t, like.shape)}
         axis = next(a for a in self.grid if a.name == row.axis)
         at[row.axis] = jnp.full(like.shape, (axis.lo, axis.hi)[row.end])
-        return row.data(at)
+        return row.data(at, known)
 
     def rate(self, t: Array, state: State, known: Known = NOTHING) -> State:
-        """Time derivative of the state, beside values of input functions at all nodes by name."""
+        """Time derivative of the state, beside input functions at all nodes or one for all."""
         system, rates = self.system, self.system.evolution or ()
         fields = {
-            f"{field}@{j}": self.full(field, j, kept, t)
+            f"{field}@{j}": self.full(field, j, kept, t, known)
             for (field, j), kept in zip(self.components, state, strict=True)
         }
-        fields |= {f"{name}@0": values for name, values in known.items()}
+        fields |= {
+            f"{name}@0": jnp.broadcast_to(values, self.provider.shape)
+            for name, values in known.items()
+        }
         wanted = {t: self._spatial(t) for rate in rates for t in rate.plan.terms}
         found = self.provider.terms(fields, DerivativePlan.of(wanted.values()))
         z = {**self.z, system.time or "": jnp.broadcast_to(t, self.provider.shape)}

@@ -17,7 +17,6 @@ from pinnkit.data import Dataset, shared
 from pinnkit.data.file import is_dataset
 from pinnkit.derivatives import Axis, FourierAxis, OpenAxis
 from pinnkit.errors import OptionError
-from pinnkit.methods.grid_residuals import frame_axis
 from pinnkit.reference import read_pairs
 from pinnkit.report.over_time import THRESHOLD, first_passage, plot_over_time
 from pinnkit.solution import Learned
@@ -44,6 +43,7 @@ class HeldOut:
       itself in `low`; `n_samples`.
     - `by_time`: mean relative L2 error by time and field; empty for steady problems.
     - `errors`: relative L2 error (samples, fields).
+    - `time`: name of the axis of instants, None for steady problems.
     - `shared`: how many of the samples were in the training set, so that their errors flatter.
     - `floor`: the mean error that the data state of themselves; None if unknown.
     """
@@ -55,6 +55,7 @@ class HeldOut:
     errors: np.ndarray
     data: Dataset
     ours: np.ndarray
+    time: str | None = None
     shared: int = 0
 
     @property
@@ -82,7 +83,7 @@ class HeldOut:
         Errors are relative to the root mean square of the sample's own field over all times.
         `passed` is false where no sample passes, so that the time is a lower bound.
         """
-        where = _instants(self.data)
+        where = self._time()
         times = self.data.grid[where].nodes
         theirs = self.data.arrays()[1]
         rows = {}
@@ -98,6 +99,12 @@ class HeldOut:
             rows[name] = [elapsed, elapsed * (math.nan if lyapunov is None else lyapunov), passed]
         columns = ["valid_time", "lyapunov_times", "passed"]
         return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+    def _time(self) -> int:
+        """Index of time among the axes of the grid."""
+        if self.time is None:
+            raise OptionError("A steady problem has no valid time. Compare a time-dependent one.")
+        return [axis.name for axis in self.data.grid].index(self.time)
 
     def plot_over_time(self, path: str | Path | None = None, **options: Any) -> Figure:
         """Mean relative L2 error over time, logarithmic."""
@@ -143,14 +150,6 @@ def samples_in(
     return read_pairs(path, solution.problem, rename, every, open_axes=own), path.name
 
 
-def _instants(data: Dataset) -> int:
-    """Index of the axis along which there are no sensors, which is time."""
-    where = frame_axis(data.grid, data.sensors)
-    if where is None:
-        raise OptionError("A steady problem has no valid time. Compare a time-dependent one.")
-    return where
-
-
 def compare_held_out(solution: Solution, data: Dataset, reference: str = "a dataset") -> HeldOut:
     """An operator on every input function of `data`, against the solutions there.
 
@@ -180,6 +179,7 @@ def compare_held_out(solution: Solution, data: Dataset, reference: str = "a data
         relative(mine - true, true),
         data,
         ours,
+        time,
         shared(solution.provenance.get("training inputs", ()), data),
     )
 
@@ -224,7 +224,7 @@ def band_errors(error: np.ndarray, grid: tuple[Axis, ...], space: list[int]) -> 
     power: Any = error
     numbers = []
     for i in space:
-        n = grid[i].n
+        n = error.shape[i + 1]
         if isinstance(grid[i], FourierAxis):
             power = scipy.fft.fft(power, axis=i + 1, norm="ortho")
             numbers.append(np.abs(np.fft.fftfreq(n, 1 / n)))
@@ -232,7 +232,9 @@ def band_errors(error: np.ndarray, grid: tuple[Axis, ...], space: list[int]) -> 
             power = scipy.fft.dct(power, axis=i + 1, norm="ortho")
             numbers.append(np.arange(n) / 2)
     other = tuple(i + 1 for i in range(len(grid)) if i not in space)
-    power = (np.abs(power) ** 2).mean(axis=(0, *other)) / np.prod([grid[i].n for i in space])
+    power = (np.abs(power) ** 2).mean(axis=(0, *other)) / np.prod(
+        [error.shape[i + 1] for i in space]
+    )
     radius = np.sqrt(sum(k**2 for k in np.meshgrid(*numbers, indexing="ij")))
     low, high = BANDS
     masks = (radius < low, (radius >= low) & (radius <= high), radius > high)

@@ -368,6 +368,8 @@ def _value(problem: Problem, condition: Condition, point: dict[str, float]) -> f
 
     Raises `SpecError` if it is complex there.
     """
+    if condition.value.has(*problem.inputs):
+        return None
     parameters = problem.parameter_values
     table = {
         s: parameters[s.name] if isinstance(s, Parameter) else point[s.name]

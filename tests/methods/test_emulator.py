@@ -68,7 +68,7 @@ def dataset(states, end=4.0):
 
 def stepper(architecture=FNO(4, 4, 2), data=None, key=0, memory=1):  # noqa: B008
     data = data or dataset(heat())
-    plan = layout(data)
+    plan = layout(data, "t")
     scales = Scales.of(facts(data, plan), plan.space)
     network = built(architecture, memory, 1, (N,), ("periodic",), key=jax.random.key(key))
     return Stepper(scales, network, memory)
@@ -121,7 +121,7 @@ def test_a_roll_out_is_repeated_application(memory):
 
 def test_interleaved_sequences_advance_side_by_side():
     data = dataset(heat())
-    plan = layout(data)
+    plan = layout(data, "t")
     scales = Scales.of(facts(data, plan), plan.space)
     build = lambda k: FNO(4, 4, 1).build(1, 1, (N,), ("periodic",), key=k)  # noqa: E731
     first = eqx.filter_jit(eqx.filter_vmap(build))(jax.random.split(jax.random.key(0), 2))
@@ -150,7 +150,7 @@ def test_interleaved_sequences_learn_the_exact_propagator_too():
 
 
 def objective(step, pushforward, unroll=2, noise=0.0):
-    shelf = Shelf.of(*trajectories(dataset(heat()), layout(dataset(heat()))))
+    shelf = Shelf.of(*trajectories(dataset(heat()), layout(dataset(heat()), "t")))
     return StepErrors(step, shelf, shelf, ("u",), 4, unroll, pushforward, noise, RelativeL2())
 
 
@@ -198,7 +198,7 @@ def test_fields_that_follow_from_the_state_are_diagnosed():
     data = dataset(states)
     both = np.stack([states, states**2 / 2], axis=1)
     data = dataclasses.replace(data, fields=("u", "v"), outputs=both)
-    plan = layout(data)
+    plan = layout(data, "t")
     assert (plan.carried, plan.diagnosed) == ((0,), (1,))
     t, x = pk.coordinates("t x")
     u, v, a = pk.field("u", t, x), pk.field("v", t, x), pk.input_function("a", x)

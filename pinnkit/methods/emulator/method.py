@@ -119,7 +119,7 @@ class Emulator(Method):
                 family_of(system, self.resolution, self.frames, after=self.after)
             else:
                 check_data(system, self.data)
-                layout(self.data.subset(slice(0, 10)))
+                layout(self.data.subset(slice(0, 10)), system.time)
         except (MethodError, OptionError) as error:
             return str(error).rstrip(".")
         return None
@@ -135,7 +135,7 @@ class Emulator(Method):
         data_s = run.elapsed
         held = max(len(data) // 12, 5)
         sets = data.split(len(data) - 2 * held, held, held)
-        plan = layout(data)
+        plan = layout(data, system.time)
         known = facts(sets[0], plan)
         self._require_length(data, plan)
         propagator = self._untrained(data, plan, known, network_key)

@@ -34,12 +34,16 @@ class Layout:
     space: tuple[Axis, ...]
 
 
-def layout(data: Dataset) -> Layout:
-    """Raises OptionError if the input function is no initial state."""
+def layout(data: Dataset, time: str | None) -> Layout:
+    """Raises OptionError if the input function is no initial state at the first `time`."""
     frame = frame_axis(data.grid, data.sensors)
     space = tuple(axis for i, axis in enumerate(data.grid) if i != frame)
     inputs, outputs = data.arrays()
-    if frame is None or tuple(a.n for a in space) != inputs.shape[1:]:
+    if (
+        frame is None
+        or data.grid[frame].name != time
+        or tuple(a.n for a in space) != inputs.shape[1:]
+    ):
         raise OptionError(
             f"the samples of '{data.problem}' are no trajectories: fields over "
             f"{', '.join(a.name for a in data.grid)} for functions of "

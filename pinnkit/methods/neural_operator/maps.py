@@ -12,20 +12,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinnkit.derivatives import Axis, FourierAxis, OpenAxis
-from pinnkit.methods.grid_residuals import Grid, frame_axis
+from pinnkit.methods.grid_residuals import Grid, frame_axis, spread
 from pinnkit.nn.deeponet import DeepONetNetwork, LearnedModes
 
 
 class GridMap(eqx.Module):
     """Network from functions on the sensor grid to functions on the same grid.
 
-    Instants in time are output channels. `fields` is their number; the first `known` frames are
-    not the network's business, and zero.
+    Nodes along an axis without sensors, such as instants in time, are output channels: frames.
+    `fields` is the number of fields; as many first and last frames as `known` says are not the
+    network's business, and zero.
     """
 
     network: Any
     fields: int = eqx.field(static=True)
-    known: int = eqx.field(static=True)
+    known: tuple[int, int] = eqx.field(static=True)
 
     pointwise = False
     steep = 1
@@ -42,7 +43,7 @@ class GridMap(eqx.Module):
         if extra is None:
             return channels
         whole = channels.reshape(self.fields, -1, *channels.shape[1:])
-        whole = jnp.pad(whole, [(0, 0), (self.known, 0)] + [(0, 0)] * (whole.ndim - 2))
+        whole = jnp.pad(whole, [(0, 0), self.known] + [(0, 0)] * (whole.ndim - 2))
         return jnp.moveaxis(whole, 1, extra + 1)
 
 
@@ -58,10 +59,7 @@ class SpaceTimeMap(GridMap):
 
     def __call__(self, function: jax.Array, grid: Grid, sensors: Grid) -> jax.Array:
         """(*sensors) -> (channels, *grid)."""
-        extra = frame_axis(grid, sensors)
-        whole = function if extra is None else jnp.expand_dims(function, extra)
-        whole = jnp.broadcast_to(whole, tuple(axis.n for axis in grid))
-        return self.network(whole[None])
+        return self.network(spread(function, grid, sensors)[None])
 
 
 class PointMap(eqx.Module):

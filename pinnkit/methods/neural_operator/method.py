@@ -22,10 +22,10 @@ from pinnkit.methods.constraint import ConstraintLayer, HardConstraint, SoftCons
 from pinnkit.methods.families import Family
 from pinnkit.methods.family_of import family_of, refusal
 from pinnkit.methods.generation import generate
-from pinnkit.methods.grid_residuals import GridResiduals
+from pinnkit.methods.grid_residuals import GridResiduals, other_axes
 from pinnkit.methods.neural_operator.field import OperatorField
 from pinnkit.methods.neural_operator.losses import Loss, RelativeL2
-from pinnkit.methods.neural_operator.maps import GridMap, PointMap, SpaceTimeMap, frame_axis
+from pinnkit.methods.neural_operator.maps import GridMap, PointMap, SpaceTimeMap
 from pinnkit.methods.neural_operator.objective import OperatorError, errors_of, in_memory
 from pinnkit.methods.neural_operator.physics import Physics
 from pinnkit.methods.neural_operator.physics import declared as known_before
@@ -248,14 +248,22 @@ class Operator(Method):
             vanish = not mapping.pointwise and network.bias is None
             free = ((False, False),) * len(train.grid)
             return mapping, free if vanish else facts.ends
-        frame = frame_axis(train.grid, train.sensors)
+        others = other_axes(train.grid, train.sensors)
+        frame = others[0] if others else None
         if self.constraint is not None:
             return self._basis(train, facts, self.constraint, frame, key), facts.ends
+        if len(others) > 1:
+            raise OptionError(
+                f"Operator({type(self.architecture).__name__}) gives values along one axis beside "
+                f"those of {train.function}, not along "
+                f"{' and '.join(train.grid[i].name for i in others)}. Use a DeepONet."
+            )
         ends = list(facts.ends)
-        known, frames = 0, 1
+        known, frames = (0, 0), 1
         if frame is not None:
-            known = int(all(facts.starts) or facts.ends[frame][0])
-            frames = train.grid[frame].n - known
+            low, high = facts.ends[frame]
+            known = int(all(facts.starts) or low), int(high)
+            frames = train.grid[frame].n - sum(known)
             ends[frame] = (False, False)
         channels = len(train.fields) * frames
         boundary = train.boundary or boundaries(train, facts)
@@ -277,7 +285,7 @@ class Operator(Method):
         shape = tuple(axis.n for axis in train.grid)
         channels = len(train.fields) * constraint.basis
         network = built(self.architecture, 1, channels, shape, tuple(boundary), key=key)
-        return SpaceTimeMap(network, len(train.fields), 0)
+        return SpaceTimeMap(network, len(train.fields), (0, 0))
 
     def _fit(
         self,

@@ -12,9 +12,9 @@ from pinnkit.compile import System
 from pinnkit.compile.emit import Emitted
 from pinnkit.derivatives import GridProvider
 from pinnkit.errors import OptionError
+from pinnkit.methods.faces import faces
 from pinnkit.methods.grid_residuals import Grid, frame_axis
 from pinnkit.methods.neural_operator.statistics import Statistics
-from pinnkit.spec.condition import Kind
 from pinnkit.spec.symbols import function_name
 
 
@@ -51,7 +51,8 @@ def declared(system: System, inputs: np.ndarray, grid: Grid, sensors: Grid) -> S
     """What the declaration alone says of the solutions: for training without any.
 
     Values known in advance on whole faces are lifted into the mean, scales are the problem's,
-    and where an initial state is the input function itself the first frame is.
+    and where an initial state, or the values on a lower side, are the input function itself, the
+    first frame is.
     """
     hard = known_values(system)
     provider = GridProvider(grid)
@@ -97,11 +98,14 @@ def known_values(system: System) -> list[Functional]:
 
 
 def _begins(system: System, field: str, sensors: Grid, grid: Grid) -> bool:
-    """Whether a field's initial state is the input function itself."""
-    if frame_axis(grid, sensors) is None or not system.inputs:
+    """Whether a field is the input function itself at the lower end of the axis of frames."""
+    frame = frame_axis(grid, sensors)
+    if frame is None or not system.inputs:
         return False
+    first = grid[frame].name, 0
     for residual in system.conditions:
-        if residual.kind is not Kind.INITIAL or residual.plan.fields != (field,):
+        places = [(axis, end) for _, axis, end in faces(system, residual)]
+        if first not in places or residual.plan.fields != (field,):
             continue
         terms = (*residual.plan.terms, *residual.input_plan.terms)
         if len(terms) == 2 and all(t.order == 0 for t in terms):

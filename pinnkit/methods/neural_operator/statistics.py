@@ -8,6 +8,7 @@ import numpy as np
 
 from pinnkit.data import Dataset
 from pinnkit.derivatives import FourierAxis, OpenAxis
+from pinnkit.methods.grid_residuals import frame_axis
 
 CHUNK = 256
 FIXED = 1e-9
@@ -21,7 +22,7 @@ class Statistics:
 
     - `centre` (2,): mean and deviation of all values of the input function.
     - `mean` (c, *grid): mean solution; `scale` (c, 1 or frames, 1, ...): deviation from it, by
-      field and instant.
+      field and node along an axis without sensors (`frame_axis`), or else by instant.
     - `ends`: for each axis of the grid, whether no field ever varies at its lower and upper end.
     - `starts` (c,): whether the first frame of a field is always the input function itself.
     """
@@ -45,8 +46,10 @@ def statistics(data: Dataset, time: str | None) -> Statistics:
     means = [_weighted(data, slice(i, i + CHUNK)) for i in parts]
     centre = sum(m[0] for m in means) / count
     mean = np.sum([m[1] for m in means], axis=0) / count
-    frame = next((i for i, axis in enumerate(data.grid, 1) if axis.name == time), None)
-    over = tuple(i for i in range(1, mean.ndim) if i != frame)
+    frame = frame_axis(data.grid, data.sensors)
+    if frame is None:
+        frame = next((i for i, axis in enumerate(data.grid) if axis.name == time), None)
+    over = tuple(i for i in range(1, mean.ndim) if frame is None or i != frame + 1)
     spread, variance = 0.0, np.zeros_like(mean)
     starts = np.ones(len(data.fields), bool)
     for i in parts:
@@ -94,7 +97,7 @@ def _first_frame(inputs: np.ndarray, outputs: np.ndarray, frame: int | None) -> 
     """For each field whether its first frame is the input function, in all samples."""
     if frame is None or outputs.ndim != inputs.ndim + 2:
         return np.zeros(outputs.shape[1], bool)
-    first = outputs.take(0, frame + 1)
+    first = outputs.take(0, frame + 2)
     if first.shape[2:] != inputs.shape[1:]:
         return np.zeros(outputs.shape[1], bool)
     away = np.abs(first - inputs[:, None]).max(axis=tuple(range(2, first.ndim)))

@@ -57,7 +57,7 @@ def field_of(work: str, samples: pk.Dataset, key: jax.Array) -> OperatorField:
     else:
         architecture = pk.nn.FNO(data.WIDTH, data.WAVENUMBERS[work], data.LAYERS)
         network = architecture.build(1, 1, shape, ("periodic",) * len(shape), key=key)
-        mapping = GridMap(network, 1, 0)
+        mapping = GridMap(network, 1, (0, 0))
     axes = samples.grid
     zeros = jnp.zeros((1, *shape))
     ends = ((False, False),) * len(axes)
