@@ -15,7 +15,8 @@ SCRIPT = Path(__file__).parent / "shared_work.py"
 
 
 def computed(case, count, out):
-    flags = f"--xla_force_host_platform_device_count={count}"
+    own = f"--xla_force_host_platform_device_count={count}"
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {own}"
     root = str(Path(__file__).parent.parent)
     environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": root}
     command = [sys.executable, SCRIPT, str(count), out, case]

@@ -20,7 +20,8 @@ SCRIPT = Path(__file__).parent / "two_hosts.py"
 
 def started(log, devices, *arguments):
     """A process that writes everything into a file."""
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    own = f"--xla_force_host_platform_device_count={devices}"
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {own}"
     root = str(Path(__file__).parent.parent)
     environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": root}
     command = [sys.executable, SCRIPT, *map(str, arguments)]
