@@ -16,13 +16,15 @@ from pinnkit.hosts import Place, kept, watched
 from pinnkit.training import checkpoint as files
 
 SCRIPT = Path(__file__).parent / "two_hosts.py"
+# what these processes do is compile
+QUICK, PLAIN = "--xla_cpu_use_fusion_emitters=false", {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
 
 
 def started(log, devices, *arguments):
     """A process that writes everything into a file."""
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    flags = f"{QUICK} --xla_force_host_platform_device_count={devices}"
     root = str(Path(__file__).parent.parent)
-    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": root}
+    environment = {**os.environ, **PLAIN, "XLA_FLAGS": flags, "PYTHONPATH": root}
     command = [sys.executable, SCRIPT, *map(str, arguments)]
     with log.open("w") as file:
         return subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT)

@@ -37,8 +37,10 @@ class StiffMarch:
         del begun
         scheme = self.scheme(level.stride)
         functions = jnp.asarray(self.inputs.draw(scheme.nodes, samples, seed))
-        solved, states = self._march(level.stride)(functions, 1e-2 / level.steps**3)
-        return np.asarray(solved), np.asarray(states)
+        march = self._march(level.stride)
+        found = [march(function, 1e-2 / level.steps**3) for function in functions]
+        solved, states = zip(*found, strict=True)
+        return np.stack(solved), np.stack(states)
 
     @functools.cache  # noqa: B019  (the object lives as long as one data set)
     def _march(self, stride: float):
@@ -64,6 +66,7 @@ class StiffMarch:
                 state,
                 saveat=diffrax.SaveAt(ts=times),
                 stepsize_controller=controller,
+                adjoint=diffrax.ForwardMode(),  # a plain loop, which compiles sooner
                 max_steps=MOST_STEPS,
                 throw=False,
             )
@@ -73,4 +76,4 @@ class StiffMarch:
             failed = found.result != diffrax.RESULTS.successful
             return jnp.where(failed, jnp.nan, jnp.moveaxis(whole, 0, self.clock.where + 1)), state
 
-        return jax.jit(lambda f, tolerance: jax.lax.map(lambda a: one(a, tolerance), f))
+        return jax.jit(one)

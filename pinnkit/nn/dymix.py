@@ -35,7 +35,7 @@ from pinnkit.nn.boundary import (
     require_grid,
 )
 from pinnkit.nn.fno import per_axis
-from pinnkit.nn.initial import require_sizes
+from pinnkit.nn.initial import alike, require_sizes
 from pinnkit.nn.pointwise import ChannelMLP, uniform
 from pinnkit.nn.spectral import SpectralConv, require_resolved
 from pinnkit.nn.stencil import Stencil
@@ -144,16 +144,16 @@ class DyMixOp:
         require_boundary("DyMixOp", boundary, len(grid_shape))
         modes = per_axis("DyMixOp", self.modes, len(grid_shape))
         require_resolved(grid_shape, modes, boundary, self.padding)
-        lift_key, projection_key, sum_key, *keys = jax.random.split(key, self.layers + 3)
+        keys = jax.random.split(key, self.layers + 3)
         inputs = in_channels + count_features(boundary, self.anchored)
         kind, width = jnp.result_type(float), self.width
         return DyMixNetwork(
-            linear(lift_key, (inputs, 2 * width, width)),
-            tuple(self._layer(k, modes, boundary) for k in keys),
+            linear(keys[0], (inputs, 2 * width, width)),
+            alike(lambda k: self._layer(k, modes, boundary), keys[3:]),
             jnp.asarray(float(width), kind),
-            uniform(sum_key, (self.layers,), self.layers),
+            uniform(keys[2], (self.layers,), self.layers),
             jnp.zeros((), kind),
-            linear(projection_key, (width, 2 * width, out_channels)),
+            linear(keys[1], (width, 2 * width, out_channels)),
             boundary,
             self.anchored,
         )

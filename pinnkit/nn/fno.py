@@ -22,7 +22,7 @@ from jax import Array
 from pinnkit.errors import OptionError
 from pinnkit.nn.activations import activation
 from pinnkit.nn.boundary import count_features, features, require_boundary, require_grid
-from pinnkit.nn.initial import require_sizes
+from pinnkit.nn.initial import alike, require_sizes
 from pinnkit.nn.pointwise import ChannelMLP, mix, uniform
 from pinnkit.nn.spectral import SpectralConv, require_resolved
 
@@ -110,16 +110,15 @@ class FNO:
         require_boundary("FNO", boundary, len(grid_shape))
         modes = per_axis("FNO", self.modes, len(grid_shape))
         require_resolved(grid_shape, modes, boundary, self.padding)
-        lift_key, projection_key, *keys = jax.random.split(key, self.layers + 2)
+        keys = jax.random.split(key, self.layers + 2)
         inputs = in_channels + count_features(boundary, self.anchored)
-        layers = tuple(
-            fourier_layer(k, (self.width, self.width), modes, boundary, self.padding) for k in keys
-        )
+        channels = self.width, self.width
+        layer = lambda k: fourier_layer(k, channels, modes, boundary, self.padding)  # noqa: E731
         return FNONetwork(
-            ChannelMLP.create(lift_key, (inputs, self.lift, self.width), self.activation),
-            layers,
+            ChannelMLP.create(keys[0], (inputs, self.lift, self.width), self.activation),
+            alike(layer, keys[2:]),
             ChannelMLP.create(
-                projection_key, (self.width, self.projection, out_channels), self.activation
+                keys[1], (self.width, self.projection, out_channels), self.activation
             ),
             boundary,
             self.anchored,

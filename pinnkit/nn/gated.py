@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from pinnkit.nn.activations import activation
-from pinnkit.nn.initial import dense, normals, require_sizes
+from pinnkit.nn.initial import alike, dense, normals, require_sizes
 
 
 class Gates(eqx.Module):
@@ -156,9 +156,8 @@ class PirateNet:
         del groups
         keys = jax.random.split(key, self.blocks + 3)
         zero = jnp.zeros((), jnp.result_type(float))
-        blocks = tuple(
-            PirateBlock(*dense(k, (self.width,) * 4), zero, self.activation) for k in keys[3:]
-        )
+        block = lambda k: PirateBlock(*dense(k, (self.width,) * 4), zero, self.activation)  # noqa: E731
+        blocks = alike(block, keys[3:])
         (first,), (bias,) = dense(keys[1], (in_size, self.width))
         (last,), (end,) = dense(keys[2], (self.width, out_size))
         gates = _gates(in_size, self.width, self.activation, keys[0])

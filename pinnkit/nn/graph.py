@@ -18,7 +18,7 @@ from jax import Array
 
 from pinnkit.geometry.graph import PointGraph, within
 from pinnkit.nn.activations import activation
-from pinnkit.nn.initial import dense, require_positive, require_sizes
+from pinnkit.nn.initial import alike, dense, require_positive, require_sizes
 from pinnkit.nn.mlp import MLP, MLPNetwork
 
 
@@ -135,14 +135,14 @@ class MessagePassing:
 
     def build(self, in_channels: int, out_channels: int, *, key: Array) -> MessagePassingNetwork:
         """Random network of functions at nodes in the plane."""
-        encode_key, feel_key, decode_key, *keys = jax.random.split(key, self.layers + 3)
+        keys = jax.random.split(key, self.layers + 3)
         pointwise = MLP(self.width, 1, self.activation, frequency=0)
-        decode = pointwise.build(self.width, out_channels, key=decode_key)
+        decode = pointwise.build(self.width, out_channels, key=keys[2])
         decode = eqx.tree_at(lambda m: m.weights[-1], decode, replace_fn=jnp.zeros_like)
         return MessagePassingNetwork(
-            pointwise.build(in_channels + 1, self.width, key=encode_key),
-            pointwise.build(in_channels + 3, self.width, key=feel_key),
-            tuple(self._exchange(k) for k in keys),
+            pointwise.build(in_channels + 1, self.width, key=keys[0]),
+            pointwise.build(in_channels + 3, self.width, key=keys[1]),
+            alike(self._exchange, keys[3:]),
             decode,
         )
 

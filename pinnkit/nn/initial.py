@@ -1,9 +1,9 @@
 """Initial weights, and checks of sizes, shared by the architectures."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -11,6 +11,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from pinnkit.errors import OptionError
+
+T = TypeVar("T")
 
 
 def built(architecture: Any, *sizes: Any, key: Array, **options: Any) -> Any:
@@ -34,6 +36,12 @@ def normals(keys: Array, shapes: Sequence[tuple[int, ...]]) -> tuple[Array, ...]
     draw = lambda key: jax.random.normal(key, (max(sizes),), jnp.result_type(float))  # noqa: E731
     found = zip(jax.lax.map(draw, keys), sizes, shapes, strict=True)
     return tuple(row[:size].reshape(shape) for row, size, shape in found)
+
+
+def alike(build: Callable[[Array], T], keys: Array) -> tuple[T, ...]:
+    """build(key) for each key, of equal structure: one program draws them all, see `normals`."""
+    found = jax.lax.map(build, jnp.asarray(keys))
+    return tuple(jax.tree.map(lambda a, i=i: a[i], found) for i in range(len(keys)))
 
 
 def dense(

@@ -26,7 +26,7 @@ from jax import Array
 
 from pinnkit.errors import OptionError
 from pinnkit.nn.boundary import require_boundary, require_grid
-from pinnkit.nn.initial import require_sizes
+from pinnkit.nn.initial import alike, require_sizes
 from pinnkit.nn.pointwise import uniform
 from pinnkit.nn.stencil import Ends, Prolongation, Stencil, ends_of
 
@@ -177,13 +177,11 @@ class MgNO:
         for shape in shapes:
             ends.append(ends_of(boundary, whole))
             whole = tuple(w and n % 2 == 1 for w, n in zip(whole, shape, strict=True))
-        *layer_keys, head_key = jax.random.split(key, self.layers + 1)
-        widths = [in_channels] + [self.channels] * self.layers
-        layers = tuple(
-            self._layer(k, size, shapes, ends) for k, size in zip(layer_keys, widths, strict=False)
-        )
-        head = uniform(head_key, (self.channels, out_channels), self.channels)
-        return MgNONetwork(layers, head)
+        keys = jax.random.split(key, self.layers + 1)
+        first = self._layer(keys[0], in_channels, shapes, ends)
+        others = alike(lambda k: self._layer(k, self.channels, shapes, ends), keys[1:-1])
+        head = uniform(keys[-1], (self.channels, out_channels), self.channels)
+        return MgNONetwork((first, *others), head)
 
     def _steps(self) -> list[tuple[int, int]]:
         given = self.smoothings or (1,) * (self.levels - 1) + (2,)

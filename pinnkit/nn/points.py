@@ -25,7 +25,7 @@ from pinnkit.errors import OptionError
 from pinnkit.geometry.graph import PointGraph
 from pinnkit.nn.fno import FNO
 from pinnkit.nn.graph import GraphKernel, KernelIntegral, Pairs
-from pinnkit.nn.initial import dense, require_positive, require_sizes
+from pinnkit.nn.initial import alike, dense, require_positive, require_sizes
 from pinnkit.nn.mlp import MLP, MLPNetwork
 
 FEATURES = 3
@@ -139,12 +139,12 @@ class KernelOperator:
         self, in_channels: int, out_channels: int, graph: PointGraph, *, key: Array
     ) -> KernelNetwork:
         """Random network for clouds of points in the box of this one."""
-        lift_key, projection_key, *keys = jax.random.split(key, self.layers + 2)
+        keys = jax.random.split(key, self.layers + 2)
         pointwise = MLP(self.width, 1, "gelu", frequency=0)
         return KernelNetwork(
-            pointwise.build(in_channels + FEATURES, self.width, key=lift_key),
-            tuple(self._layer(k) for k in keys),
-            pointwise.build(self.width, out_channels, key=projection_key),
+            pointwise.build(in_channels + FEATURES, self.width, key=keys[0]),
+            alike(self._layer, keys[2:]),
+            pointwise.build(self.width, out_channels, key=keys[1]),
             Frame.of(graph),
         )
 

@@ -26,7 +26,7 @@ from jax import Array
 from pinnkit.errors import OptionError
 from pinnkit.geometry.graph import PointGraph
 from pinnkit.nn.boundary import features, quadrature, require_boundary
-from pinnkit.nn.initial import dense, require_sizes
+from pinnkit.nn.initial import alike, dense, require_sizes
 from pinnkit.nn.mlp import MLP, MLPNetwork
 
 
@@ -174,12 +174,12 @@ class Transformer:
         self, in_channels: int, out_channels: int, lower: Any, upper: Any, *, key: Array
     ) -> TransformerNetwork:
         """Random network for points in the box between the corners `lower` and `upper`, (d,)."""
-        lift_key, projection_key, *keys = jax.random.split(key, self.blocks + 2)
+        keys = jax.random.split(key, self.blocks + 2)
         lower, upper = (jnp.asarray(c, jnp.result_type(float)) for c in (lower, upper))
-        lift = MLP(self.width, 1, "gelu").build(lower.size + in_channels, self.width, key=lift_key)
+        lift = MLP(self.width, 1, "gelu").build(lower.size + in_channels, self.width, key=keys[0])
         pointwise = MLP(self.width, 1, "gelu", frequency=0)
-        projection = pointwise.build(self.width, out_channels, key=projection_key)
-        blocks = tuple(self._block(k) for k in keys)
+        projection = pointwise.build(self.width, out_channels, key=keys[1])
+        blocks = alike(self._block, keys[2:])
         return TransformerNetwork(lift, blocks, projection, lower, upper)
 
     def _block(self, key: Array) -> Block:

@@ -10,7 +10,7 @@ from jax import Array
 
 from pinnkit.errors import OptionError
 from pinnkit.nn.head import begins_linear, head
-from pinnkit.nn.initial import require_positive, require_sizes
+from pinnkit.nn.initial import normals, require_positive, require_sizes
 from pinnkit.nn.mlp import MLP
 
 
@@ -134,10 +134,8 @@ class Factorized:
         matrices, skeleton = eqx.partition(whole, _is_matrix)
         found = jax.tree.leaves(matrices)
         keys = jax.random.split(second, len(found))
-        scales = tuple(
-            self.mean + self.spread * jax.random.normal(k, w.shape[1:], w.dtype)
-            for k, w in zip(keys, found, strict=True)
-        )
+        drawn = normals(keys, [w.shape[1:] for w in found])
+        scales = tuple(self.mean + self.spread * a for a in drawn)
         directions = tuple(w * jnp.exp(-s)[None, :] for w, s in zip(found, scales, strict=True))
         return FactorizedNetwork(skeleton, directions, scales)
 

@@ -60,9 +60,9 @@ def test_numbering_does_not_matter(architecture, key):
 
 @pytest.mark.parametrize("architecture", NETWORKS, ids=lambda a: type(a).__name__)
 def test_more_points_give_the_same_function(architecture, key):
-    """The first 80 of 400, 1600 and 6400 points: values converge as points are added."""
+    """The first 80 of 400, 1600 and 3600 points: values converge as points are added."""
     corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
-    clouds = [np.concatenate([corners, halton(n)]) for n in (400, 1600, 6400)]
+    clouds = [np.concatenate([corners, halton(n)]) for n in (400, 1600, 3600)]
     if isinstance(architecture, Transformer):
         clouds = clouds[:2]
     graphs = [PointGraph.delaunay(c) for c in clouds]
@@ -73,7 +73,7 @@ def test_more_points_give_the_same_function(architecture, key):
     size = np.std(found[-1][inside])
     gaps = [np.abs(f - found[-1])[inside].max() / size for f in found[:-1]]
     assert gaps[0] < 0.25
-    assert len(gaps) == 1 or gaps[1] < gaps[0] / 2
+    assert len(gaps) == 1 or gaps[1] < gaps[0] / 2.7  # a quarter at first order
 
 
 def test_a_periodic_map_moves_with_the_points(key):

@@ -48,8 +48,9 @@ def objective(system, points=90, sampling=Grid(nodes=3), **options):  # noqa: B0
     return residual_objective(system, soft, points=points, sampling=sampling, **options)
 
 
-def sampled(loss, own):
-    return loss.sample(KEY, own, jnp.zeros((), int))
+@eqx.filter_jit
+def sampled(loss, own, key=KEY, previous=None):
+    return loss.sample(key, own, jnp.zeros((), int), previous)
 
 
 def everywhere(loss, batch):
@@ -151,7 +152,7 @@ def test_nodes_are_one_in_each_stretch_and_new_at_every_draw():
     system = posed("taylor_green")
     loss, own = objective(system, sampling=Grid(500, nodes=5)), trial(posed("taylor_green"))
     batch = sampled(loss, own)
-    again = loss.sample(jax.random.key(7), own, jnp.zeros((), int), batch)
+    again = sampled(loss, own, jax.random.key(7), batch)
     pairs = zip(batch.places[0].axes, again.places[0].axes, strict=True)
     for (nodes, other), (low, high) in zip(pairs, system.domain.bounds.values(), strict=True):
         assert nodes.shape == (4, 5) and not np.any(np.asarray(nodes) == np.asarray(other))
@@ -164,10 +165,10 @@ def test_nodes_are_one_in_each_stretch_and_new_at_every_draw():
 def test_attention_stays_with_the_stretches():
     system = posed("heat1d")
     loss, own = objective(system, weighting=Attention(decay=0.5, rate=0.5)), trial(system)
-    batch = loss.freeze(own, sampled(loss, own))
+    batch = eqx.filter_jit(lambda: loss.freeze(own, sampled(loss, own)))()
     (weights,) = batch.weights.places
     assert float(weights.min()) > 0 and float(weights.max()) == 0.5
-    (kept,) = loss.sample(jax.random.key(7), own, jnp.zeros((), int), batch).weights.places
+    (kept,) = sampled(loss, own, jax.random.key(7), batch).weights.places
     np.testing.assert_array_equal(kept, weights)
 
 

@@ -10,6 +10,7 @@ from sympy import Eq, exp, pi, sin
 from pinnkit.compile import compile_problem
 from pinnkit.geometry import Box
 from pinnkit.nn import MLP
+from pinnkit.nn.initial import built
 from pinnkit.objective import Causal, TimeSlabs, Trial, residual_adaptive, residual_objective
 from pinnkit.objective.sampling import RAD
 from pinnkit.objective.scaling import residual_scale
@@ -56,7 +57,17 @@ def objective(system, **options):
 def squares(system, amplitude=1.0, **options):
     loss = objective(system, **options)
     trial = Trial(Decay(jnp.asarray(amplitude)), {})
-    return {k: float(v) for k, v in loss.loss(trial, loss.sample(KEY, trial, 0))[1].items()}
+    return {k: float(v) for k, v in drawn_and_squared(loss, trial).items()}
+
+
+@eqx.filter_jit
+def drawn(loss, trial, key=KEY):
+    return loss.sample(key, trial, 0)
+
+
+@eqx.filter_jit
+def drawn_and_squared(loss, trial):
+    return loss.loss(trial, loss.sample(KEY, trial, 0))[1]
 
 
 def test_the_exact_solution_has_no_residual():
@@ -96,7 +107,7 @@ def test_steady_integral_with_a_measure_other_than_one():
             return z
 
     trial = Trial(Line(), {})
-    assert loss.loss(trial, loss.sample(KEY, trial, 0))[1]["area"] < 1e-24
+    assert drawn_and_squared(loss, trial)["area"] < 1e-24
 
 
 def test_factors_in_an_equation_do_not_matter():
@@ -111,8 +122,7 @@ def test_factors_in_an_equation_do_not_matter():
 
 def test_batches_have_fixed_shapes_and_depend_on_the_key_alone():
     loss, trial = objective(heat(), sampling=RAD(share=0.7)), Trial(Decay(jnp.asarray(1.2)), {})
-    a, b = (loss.sample(jax.random.key(k), trial, 0) for k in (1, 1))
-    c = loss.sample(jax.random.key(2), trial, 0)
+    a, b, c = (drawn(loss, trial, jax.random.key(k)) for k in (1, 1, 2))
     assert all(np.array_equal(p, q) for p, q in zip(*map(jax.tree.leaves, (a, b)), strict=True))
     assert not np.array_equal(a.places[0].points, c.places[0].points)
     assert a.places[0].points.shape == (200, 2)
@@ -127,11 +137,16 @@ def waves(z):
 def test_causal_weights_frozen_or_live_agree_at_the_same_parameters():
     loss = objective(heat(), slabs=TimeSlabs(0.0, 0.5, Causal((2.0,), 8)))
     trial = Trial(waves, {})
-    batch = loss.sample(KEY, trial, 0)
-    live = loss.follow(trial, batch, jnp.asarray(7))
-    live, frozen = (loss.loss(trial, b)[0] for b in (live, loss.freeze(trial, batch)))
+
+    @jax.jit
+    def values(step):
+        batch = loss.sample(KEY, trial, 0)
+        both = loss.follow(trial, batch, step), loss.freeze(trial, batch)
+        return *(loss.loss(trial, b)[0] for b in both), loss.score(trial, batch)
+
+    live, frozen, plain = values(7)
     np.testing.assert_allclose(live, frozen, rtol=1e-14)
-    assert live < loss.score(trial, batch)
+    assert live < plain
 
 
 def test_soft_initial_conditions_in_the_exponent():
@@ -139,12 +154,18 @@ def test_soft_initial_conditions_in_the_exponent():
     trial, system = Trial(waves, {}), heat()
     rule = Causal((0.3,), 8, initial=True)
     loss = objective(system, slabs=TimeSlabs(0.0, 0.5, rule), weighting=Fixed(7.0))
-    batch = loss.freeze(trial, loss.sample(KEY, trial, 0))
-    (part,), places = loss.equations, batch.places[0]
-    square = np.asarray(part.values(waves, system.parameters, places)["heat"]) ** 2
+    (part,) = loss.equations
+
+    @jax.jit
+    def measured():
+        batch = loss.freeze(trial, loss.sample(KEY, trial, 0))
+        values = part.values(waves, system.parameters, batch.places[0])
+        return batch, values["heat"], loss.means(trial, batch)["start"]
+
+    batch, residual, start = measured()
+    places, square = batch.places[0], np.asarray(residual) ** 2
     slab = (np.asarray(places.points)[:, 0] / 0.5 * 8).astype(int)
     means = [square[slab == i].mean() for i in range(8)]
-    start = loss.means(trial, batch)["start"]
     expected = np.exp(-0.3 * (np.concatenate([[0], np.cumsum(means)[:-1]]) + 7.0 * start))
     np.testing.assert_allclose(batch.causal.weights, expected, rtol=1e-12)
     assert batch.causal.weights[0] < 1
@@ -184,9 +205,8 @@ def test_conditions_that_share_a_pass_keep_their_own_residuals_and_gradient():
     at = {"t": np.array([0.1, 0.2]), "x": np.array([0.3, 0.7])}
     system = heat(extra=(Observed(u, at=at, values=np.array([0.5, -0.2]), name="probe"),))
     loss = objective(system, weighting=Fixed(conditions=1.0))
-    network = MLP(6, 2).build(2, 1, key=KEY)
-    trial = Trial(network, {})
-    batch = loss.sample(KEY, trial, 0)
+    trial = Trial(built(MLP(6, 2), 2, 1, key=KEY), {})
+    batch = drawn(loss, trial)
     alike = [part for part in loss.conditions if part.shareable == ((0, 0),)]
     assert len(alike) == 3 and len(loss.conditions) == 4
 
@@ -195,14 +215,18 @@ def test_conditions_that_share_a_pass_keep_their_own_residuals_and_gradient():
         values = [part.values(trial.function, {}, places) for part, places in parts]
         return {name: jnp.mean(r**2) for found in values for name, r in found.items()}
 
-    found = loss.loss(trial, batch)[1]
-    for name, value in apart(trial).items():
+    def together(trial):
+        whole, parts = loss.loss(trial, batch)
+        return whole - parts["heat"], parts
+
+    def summed(trial):
+        parts = apart(trial)
+        return sum(parts.values()), parts
+
+    slopes = (eqx.filter_value_and_grad(f, has_aux=True) for f in (together, summed))
+    results = (eqx.filter_jit(f)(trial) for f in slopes)
+    ((_, found), total), ((_, expected), others) = results
+    for name, value in expected.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-13)
-    del found["heat"]
-    total = jax.grad(lambda trial: loss.loss(trial, batch)[0] - loss.loss(trial, batch)[1]["heat"])
-    for a, b in zip(
-        jax.tree.leaves(total(trial)),
-        jax.tree.leaves(jax.grad(lambda trial: sum(apart(trial).values()))(trial)),
-        strict=True,
-    ):
+    for a, b in zip(*map(jax.tree.leaves, (total, others)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
