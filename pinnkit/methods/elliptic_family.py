@@ -95,8 +95,8 @@ class EllipticFamily(Family):
         self.nodes = [axis.nodes for axis in self._axes(intervals)]
         self.mesh = np.meshgrid(*self.nodes, indexing="ij")
         self._z = {a: jnp.asarray(x) for a, x in zip(self.system.axes, self.mesh, strict=True)}
-        varies = any(row.varies for row in self.rows)
-        self._same = None if varies else self._given(np.zeros(()))
+        fixed = [row for row in self.rows if not row.varies]
+        self._fixed = self._given(fixed, np.zeros(()), np.zeros(self.mesh[0].shape), [])
 
     @property
     def _places(self) -> list[np.ndarray]:
@@ -104,11 +104,13 @@ class EllipticFamily(Family):
         names = [axis.name for axis in self.sensors]
         return [x for a, x in zip(self.system.axes, self.nodes, strict=True) if a in names]
 
-    def _given(self, function: np.ndarray) -> tuple[np.ndarray, list[Side]]:
-        """Values on the sides where they are given, and the other sides, for one member."""
-        edge, sides = np.zeros(self.mesh[0].shape), []
+    def _given(
+        self, rows: Sequence[FaceRow], function: np.ndarray, edge: np.ndarray, sides: list[Side]
+    ) -> tuple[np.ndarray, list[Side]]:
+        """Values on sides where they are given, and the other sides, with those of more `rows`."""
+        edge, sides = edge.copy(), list(sides)
         known = {name: jnp.asarray(function) for name in self.system.inputs}
-        for row in self.rows:
+        for row in rows:
             if 1 in row.coefficients:
                 sides.append(self._side(row, function))
                 continue
@@ -170,7 +172,8 @@ class EllipticFamily(Family):
         extra = 0.0
         if self.inputs.declared is not None:
             extra = function - self.inputs.declared(self.nodes)
-        edge, sides = self._same or self._given(function)
+        varying = [row for row in self.rows if row.varies]
+        edge, sides = self._given(varying, function, *self._fixed)
         u = edge
         for _ in range(NEWTON_STEPS):
             a, reaction, source = map(np.asarray, self._linearised(function, u, self._z))

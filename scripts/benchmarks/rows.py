@@ -248,6 +248,11 @@ OPERATORS = Section(
             for key in range(3)
             for architecture, steps in ((pk.nn.FNO(width=24), 1200), (pk.nn.MgNO(), 1500))
         ),
+        *(
+            Row(name, pk.Operator(network, samples=500, resolution=32, steps=1500), HeldOut())
+            for name in ("laplace_edge_family", "heated_rod_family")
+            for network in (pk.nn.FNO(32, 12, 3), pk.nn.DeepONet())
+        ),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Neural operators on Burgers: errors after fixed numbers of steps, and at twice the resolution."""
+"""Neural operators after fixed numbers of steps: at twice the resolution, from boundary values."""
 
 from pathlib import Path
 
@@ -44,3 +44,13 @@ def test_errors_hold_at_twice_the_resolution(burgers, architecture, steps, bound
     print(type(architecture).__name__, own, error(solution, finer))
     assert own < bound
     assert error(solution, finer) < 1.5 * own
+
+
+@pytest.mark.parametrize("name", ["laplace_edge", "heated_rod"])
+def test_solutions_follow_from_values_on_a_side(name):
+    problem = pk.load(PROBLEMS / f"{name}_family.py")
+    network = pk.nn.FNO(32, 12, 3)
+    method = pk.Operator(network, samples=500, resolution=32, steps=1000, batch=16)
+    solution = pk.solve(problem, method, quiet=True)
+    print(name, solution.error_estimate)
+    assert solution.error_estimate["u"] < 0.025
