@@ -9,7 +9,11 @@ import pytest
 import pinnkit as pk
 from pinnkit.derivatives import UniformAxis
 from pinnkit.errors import OptionError
-from pinnkit.methods.constraint import ConstraintLayer, HardConstraint
+from pinnkit.methods.constraint import (
+    ConstraintLayer,
+    HardConstraint,
+    OwnLevenberg,
+)
 from pinnkit.methods.constraint.rows import merge, seams, split
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -28,7 +32,7 @@ def problem(cubic=0.0):
 
 
 def layer(cubic=0.0, **options):
-    options = {"basis": BASIS, "steps": 60, "tolerance": 1e-15, **options}
+    options = {"basis": BASIS, "solver": OwnLevenberg(60, 1e-15), **options}
     return ConstraintLayer.of(problem(cubic), GRID, HardConstraint(**options))
 
 

@@ -37,6 +37,10 @@ class Rows(Protocol):
         """function(rows, *more) of rows without seams, for one that treats experts one by one."""
         ...
 
+    def one_by_one(self, function: Callable[..., Any], *more: Array) -> Any:
+        """function(rows, *more) for every expert as if it were the only one, side by side."""
+        ...
+
     def alike(self, function: Callable[..., Any], *given: Any) -> Any:
         """function(*given), for what joins the experts."""
         ...
