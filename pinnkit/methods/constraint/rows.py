@@ -288,7 +288,7 @@ def split(values: Any, parts: tuple[int, ...]) -> Any:
     lead, grid = values.shape[: values.ndim - ndim], values.shape[values.ndim - ndim :]
     inner = [n // p for n, p in zip(grid, parts, strict=True)]
     pairs = [size for p, m in zip(parts, inner, strict=True) for size in (p, m)]
-    apart = values.reshape(*lead, *pairs)
+    apart = values.reshape((*lead, *pairs))
     first = len(lead)
     outer = [first + 2 * j for j in range(ndim)]
     nodes = [first + 2 * j + 1 for j in range(ndim)]
