@@ -79,14 +79,14 @@ CASES = {
         "nonlinear_heat_family",
         pk.nn.FNO(16, (8, 16), 3, lift=16, projection=32),
         KINDS,
-        400,
+        300,
         {"samples": 100, "resolution": 64, "frames": 31, "batch": 2, "learning_rate": 6e-3},
     ),
     "waves": Case(
         "helmholtz_sources_family",
         pk.nn.FNO(24, 24, 3, lift=24, projection=32),
         KINDS | {"experts": pk.HardConstraint(basis=8, experts=(3,), seam=30.0, shared=False)},
-        1000,
+        600,
         {"samples": 200, "resolution": 128, "batch": 4, "learning_rate": 3e-3},
     ),
     "vorticity": Case(
@@ -95,9 +95,9 @@ CASES = {
         {
             "soft": pk.SoftConstraint(),
             "hard": pk.HardConstraint(basis=16),
-            "experts": pk.HardConstraint(basis=16, experts=(1, 2, 2)),
+            "experts": pk.HardConstraint(basis=16, experts=(1, 2, 2), seam=1.0),
         },
-        150,
+        120,
         {"samples": 50, "resolution": 32, "frames": 9, "batch": 1, "learning_rate": 4e-3},
     ),
 }

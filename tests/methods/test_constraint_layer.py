@@ -46,10 +46,10 @@ def random(seed=0):
     return jnp.asarray(2 * rng.normal(size=(BASIS, 3))), jnp.asarray(rng.normal(size=N))
 
 
-def dense(found, function, functions):
+def dense(found, function, functions, offset=OFFSET):
     """All rows and columns of a linear problem as one matrix, and its right side."""
-    rows = found.rows(function, OFFSET, functions)
-    start = found.start(OFFSET, functions)
+    rows = found.rows(function, offset, functions)
+    start = found.start(offset, functions)
     value, slopes = rows.jacobian(start)
     matrix, side = jax.scipy.linalg.block_diag(*slopes), -value.ravel()
     if rows.seams() is not None:
@@ -60,7 +60,12 @@ def dense(found, function, functions):
     return jnp.concatenate([matrix, shrink]), jnp.concatenate([side, jnp.zeros(count)])
 
 
-OPTIONS = [{}, {"experts": (2, 3)}, {"experts": (2, 2), "seam": 0.5, "shared": False}]
+OPTIONS = [
+    {},
+    {"experts": (2, 3)},
+    {"experts": (2, 2), "seam": 0.5, "shared": False},
+    {"experts": (1, 3), "seam": 0.5},
+]
 
 
 @pytest.mark.parametrize("options", OPTIONS)
@@ -69,6 +74,26 @@ def test_a_linear_problem_has_the_dense_least_squares_solution(options):
     functions = basis(weights)
     w = eqx.filter_jit(found.coefficients)(function, OFFSET, functions)
     matrix, side = eqx.filter_jit(dense)(found, function, functions)
+    expected = np.linalg.lstsq(matrix, side, rcond=None)[0]
+    assert np.allclose(w.ravel(), expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max())
+
+
+def test_problems_of_one_axis_have_the_dense_solution_too():
+    """-u_xx - 400 u = f, whose faces are points, by three experts and their seams."""
+    x = pk.coordinates("x")
+    u, f = pk.field("u", x), pk.input_function("f", x)
+    waves = pk.Equation(-u.diff(x, 2) - 400 * u - f)
+    line = pk.Problem("waves", pk.Box(x=(0, 1)), (waves, pk.Dirichlet(u, 0)))
+    options = HardConstraint(basis=4, experts=(3,), seam=0.5, solver=OwnLevenberg(60, 1e-15))
+    found = ConstraintLayer.of(line, (UniformAxis("x", 0.0, 1.0, 24, 4),), options)
+    rng = np.random.default_rng(0)
+    nodes = np.linspace(0, 1, 24)
+    functions = jnp.asarray(
+        np.sin(rng.uniform(1, 30, (4, 1, 1)) * nodes + rng.normal(size=(4, 1, 1)))
+    )
+    function, offset = jnp.asarray(rng.normal(size=24)), jnp.zeros((1, 24))
+    w = eqx.filter_jit(found.coefficients)(function, offset, functions)
+    matrix, side = eqx.filter_jit(dense)(found, function, functions, offset)
     expected = np.linalg.lstsq(matrix, side, rcond=None)[0]
     assert np.allclose(w.ravel(), expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max())
 

@@ -16,7 +16,8 @@ from pinnkit.methods.constraint import (
     OptimistixLevenberg,
     OwnLevenberg,
 )
-from pinnkit.methods.constraint.solve import attached
+from pinnkit.methods.constraint.joining import in_line, joined
+from pinnkit.methods.constraint.solve import attached, damped
 
 pytestmark = pytest.mark.usefixtures("x64")
 OWN = OwnLevenberg(100, 1e-15)
@@ -30,6 +31,7 @@ class Sines(eqx.Module):
     matrices: jax.Array
     sides: jax.Array
     seam: tuple[jax.Array, jax.Array] | None = None
+    in_line = False
 
     @classmethod
     def random(cls, joined, experts=3, count=4):
@@ -125,6 +127,24 @@ def test_layers_have_the_same_fields_and_derivatives_with_any_solver():
     for solver in OTHERS:
         for one, two in zip(slopes(solver), own, strict=True):
             assert np.allclose(one, two, rtol=1e-8, atol=1e-8 * float(jnp.abs(two).max()))
+
+
+@pytest.mark.parametrize("experts", [2, 5])
+def test_experts_in_a_line_are_joined_block_by_block(experts):
+    """Normal equations, and with them steps, are those of one factorisation of all rows."""
+    count, rows, rng = 3, 7, np.random.default_rng(0)
+    matrix = np.zeros((experts - 1, rows, experts, count))
+    for s in range(experts - 1):
+        matrix[s, :, s : s + 2] = rng.normal(size=(rows, 2, count))
+    seams = matrix.reshape(-1, experts * count), rng.normal(size=(experts - 1) * rows)
+    reduced = np.triu(rng.normal(size=(experts, count + 1, count + 1)))
+    given = jax.tree.map(jnp.asarray, (reduced, seams, rng.normal(size=(experts, count))))
+    one, two = jax.jit(joined)(*given)[0], jax.jit(in_line)(*given)[0]
+    assert np.allclose(one.T @ one[:, :-1], two.T @ two[:, :-1], rtol=1e-10, atol=1e-10)
+    assert not np.any(np.tril(two[:, :-1], -1))
+    steps = [damped(triangle[None], jnp.full(1, 1e-3)) for triangle in (one, two)]
+    for a, b in zip(*steps, strict=True):
+        assert np.allclose(a, b, rtol=1e-10, atol=1e-10)
 
 
 def test_options_out_of_range_are_refused():

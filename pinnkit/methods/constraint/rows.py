@@ -98,13 +98,15 @@ class Group(eqx.Module):
 class GridRows(eqx.Module):
     """All rows of all parts, as `solve.fit` takes them; coefficients are (K, c N).
 
-    `apart`: whether the parts are shared out among devices (`each`, `alike`).
+    `apart`: whether the parts are shared out among devices (`each`, `alike`); `in_line`: whether
+    they lie along one axis.
     """
 
     groups: tuple[Group, ...]
     seam: tuple[Array, Array] | None
     shape: tuple[int, int, int] = eqx.field(static=True)
     apart: bool = eqx.field(static=True, default=False)
+    in_line: bool = eqx.field(static=True, default=False)
 
     def each(self, function: Callable[..., Any], *more: Array) -> Any:
         """function(rows, *more) for a function that treats each part by itself, seams left out.
@@ -200,7 +202,7 @@ def assemble(
     joint = None
     if seam and math.prod(parts) > 1:
         joint = seams(equations.grid, parts, basis / sizes.reshape(1, -1, *(1,) * len(parts)), seam)
-    return GridRows(tuple(groups), joint, shape, apart)
+    return GridRows(tuple(groups), joint, shape, apart, sum(p > 1 for p in parts) == 1)
 
 
 def _group(
