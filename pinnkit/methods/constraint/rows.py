@@ -121,14 +121,10 @@ class GridRows(eqx.Module):
         return devices.each(lambda _, given: function(*given), None, rows)
 
     def one_by_one(self, function: Callable[..., Any], *more: Array) -> Any:
-        """function(rows, *more) for every part as the only one, seams left out: a `vmap`.
-
-        Rows of `more` (K, ...) become (1, ...); results (...) are (K, ...).
-        """
-        count = len(more[0]) if more else self.shape[0]
-        groups = tuple(group.filled(count) for group in self.groups)
-        alone = dataclasses.replace(self, groups=groups, seam=None, apart=False)
-        alone = dataclasses.replace(alone, shape=(1, *self.shape[1:]))
+        """function(rows, *more) for every part as the only one (1, ...), without seams."""
+        changed = {"groups": tuple(group.filled(len(more[0])) for group in self.groups)}
+        changed |= {"seam": None, "apart": False, "shape": (1, *self.shape[1:])}
+        alone = dataclasses.replace(self, **changed)
         one = lambda given: function(*jax.tree.map(lambda a: a[None], given))  # noqa: E731
         return jax.vmap(one)((alone, *more))
 
