@@ -85,8 +85,8 @@ CASES = {
     "waves": Case(
         "helmholtz_sources_family",
         pk.nn.FNO(24, 24, 3, lift=24, projection=32),
-        KINDS | {"experts": pk.HardConstraint(basis=8, experts=(3,), seam=30.0, shared=False)},
-        600,
+        KINDS | {"experts": pk.HardConstraint(basis=8, experts=(3,), seam=1.0)},
+        2000,
         {"samples": 200, "resolution": 128, "batch": 4, "learning_rate": 3e-3},
     ),
     "vorticity": Case(
@@ -97,7 +97,7 @@ CASES = {
             "hard": pk.HardConstraint(basis=16),
             "experts": pk.HardConstraint(basis=16, experts=(1, 2, 2), seam=1.0),
         },
-        120,
+        400,
         {"samples": 50, "resolution": 32, "frames": 9, "batch": 1, "learning_rate": 4e-3},
     ),
 }
