@@ -1,5 +1,7 @@
 """Coefficients by a solve inside a network: dense least squares, experts apart, derivatives."""
 
+from pathlib import Path
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 import pinnkit as pk
-from pinnkit.derivatives import UniformAxis
+from pinnkit.derivatives import FourierAxis, UniformAxis
 from pinnkit.errors import OptionError
 from pinnkit.methods.constraint import (
     ConstraintLayer,
@@ -170,6 +172,25 @@ def test_solutions_within_the_span_satisfy_every_row(cubic):
         else:
             assert jnp.linalg.norm(residual) < 1e-3 * abs(size)
             assert np.isclose(fit.w[0, 0], size, rtol=1e-2)
+
+
+def test_two_fields_are_found_together_from_the_state_of_one():
+    """Decaying vortices, w = 8 pi^2 psi = a exp(-8 pi^2 t / Re), from the vorticity at first."""
+    file = Path(__file__).resolve().parents[2] / "problems/decaying_vorticity_family.py"
+    grid = (UniformAxis("t", 0, 5, 8, 6), FourierAxis("x", 0, 1, 8), FourierAxis("y", 0, 1, 8))
+    options = HardConstraint(basis=3, shrink=0.0, solver=OwnLevenberg(60, 1e-15))
+    found = ConstraintLayer.of(pk.load(file), grid, options)
+    t, x, y = np.meshgrid(*(axis.nodes for axis in grid), indexing="ij")
+    vortices = np.cos(2 * np.pi * x) * np.cos(2 * np.pi * y)
+    decay = np.exp(-8 * np.pi**2 * 1e-4 * t)
+    others = [t / 5 * np.sin(2 * np.pi * (k * x + y)) for k in (1, 2)]
+    functions = jnp.asarray(np.stack([vortices * decay, *others]))[:, None].repeat(2, axis=1)
+    start, offset = jnp.asarray(3 * vortices[0]), jnp.zeros((2, 8, 8, 8))
+    w = eqx.filter_jit(found.coefficients)(start, offset, functions)[0]
+    expected = {"psi": 3 / (8 * np.pi**2), "w": 3.0}
+    for field, row in zip(found.equations.system.fields, w, strict=True):
+        assert np.isclose(row[0], expected[field], rtol=1e-6)
+        assert np.allclose(row[1:], 0, atol=1e-6)
 
 
 def test_nothing_leads_to_values_that_are_not_finite():
