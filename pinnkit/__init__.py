@@ -20,6 +20,9 @@ from pinnkit.geometry import Interval as Interval
 from pinnkit.geometry import MeshDomain as MeshDomain
 from pinnkit.geometry import Polygon as Polygon
 from pinnkit.methods.constraint import HardConstraint as HardConstraint
+from pinnkit.methods.constraint import JaxoptLevenberg as JaxoptLevenberg
+from pinnkit.methods.constraint import OptimistixLevenberg as OptimistixLevenberg
+from pinnkit.methods.constraint import OwnLevenberg as OwnLevenberg
 from pinnkit.methods.constraint import SoftConstraint as SoftConstraint
 from pinnkit.methods.differentiable import differentiable as differentiable
 from pinnkit.methods.eigen import Eigen as Eigen

@@ -22,7 +22,13 @@ from pinnkit.geometry import (
     Product,
     Union,
 )
-from pinnkit.methods.constraint import ConstraintLayer, HardConstraint
+from pinnkit.methods.constraint import (
+    ConstraintLayer,
+    HardConstraint,
+    JaxoptLevenberg,
+    OptimistixLevenberg,
+    OwnLevenberg,
+)
 from pinnkit.methods.emulator.correction import Correction
 from pinnkit.methods.emulator.field import EmulatorField
 from pinnkit.methods.emulator.mesh_field import MeshField
@@ -112,6 +118,9 @@ OPERATORS = (
     SpaceTimeMap,
     ConstraintLayer,
     HardConstraint,
+    OwnLevenberg,
+    OptimistixLevenberg,
+    JaxoptLevenberg,
     GridResiduals,
     DeepONetNetwork,
     BranchNetwork,

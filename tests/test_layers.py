@@ -28,7 +28,7 @@ RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 UPWARD = {"solution": {"report", "runfile", "reference"}}
 """Convenience methods of `Solution` that delegate upward, when called."""
 SEALED = {
-    "jaxopt": {"training"},
+    "jaxopt": {"methods", "training"},
     "optax": {"training"},
     "optimistix": {"experts", "methods", "training"},
 }

@@ -1,6 +1,8 @@
-"""Layers that satisfy the equations: diffusion and sorption, without data; what experts cost.
+"""Layers that satisfy the equations: without data on four problems; what experts and solvers cost.
 
     python scripts/benchmarks/hard_constraints.py sorption [--kinds soft,hard,experts] [--key 0]
+    python scripts/benchmarks/hard_constraints.py heat|waves|vorticity [--kinds ...] [--key 0]
+    python scripts/benchmarks/hard_constraints.py solvers
     python scripts/benchmarks/hard_constraints.py parts [--plot parts.png]
     python scripts/benchmarks/hard_constraints.py seams
 
@@ -8,6 +10,12 @@
 ways: its output is the field ("soft"), a basis for one solve ("hard"), or one for four experts, a
 part of the time each, with seams ("experts"). Trained on the residuals alone; errors are relative
 L2 errors against the classical solver, from initial values that training never saw.
+
+`heat`, `waves`, `vorticity`: the same for `nonlinear_heat_family`, `helmholtz_sources_family` and
+`decaying_vorticity_family` (`CASES`).
+
+`solvers`: the same coefficients by each solver of the layer, for diffusion and sorption and for
+linear diffusion, with and without experts: processor's seconds of the solve and of a training step.
 
 `parts`: processor's seconds of a training step and of inference of a sample, for 1 to 16 experts of
 the same grid that share 32 coefficients between them. `seams`: jumps between experts with and
@@ -42,6 +50,59 @@ KINDS: dict[str, Any] = {
 }
 
 
+SOLVERS: tuple[Any, ...] = (pk.OwnLevenberg(), pk.OptimistixLevenberg(), pk.JaxoptLevenberg())
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A family, a network for it with three constraints, and how it is trained."""
+
+    family: str
+    network: Any
+    kinds: dict[str, Any]
+    steps: int
+    options: dict[str, Any]
+
+    def operator(self, kind: str, steps: int | None = None) -> pk.Operator:
+        """Trained on the residuals alone."""
+        return pk.Operator(
+            self.network,
+            constraint=self.kinds[kind],
+            physics=pk.Physics(data=0),
+            steps=steps or self.steps,
+            **self.options,
+        )
+
+
+CASES = {
+    "heat": Case(
+        "nonlinear_heat_family",
+        pk.nn.FNO(16, (8, 16), 3, lift=16, projection=32),
+        KINDS,
+        300,
+        {"samples": 100, "resolution": 64, "frames": 31, "batch": 2, "learning_rate": 6e-3},
+    ),
+    "waves": Case(
+        "helmholtz_sources_family",
+        pk.nn.FNO(24, 24, 3, lift=24, projection=32),
+        KINDS | {"experts": pk.HardConstraint(basis=8, experts=(3,), seam=1.0)},
+        2000,
+        {"samples": 200, "resolution": 128, "batch": 4, "learning_rate": 3e-3},
+    ),
+    "vorticity": Case(
+        "decaying_vorticity_family",
+        pk.nn.FNO(12, (4, 8, 8), 3, lift=12, projection=24),
+        {
+            "soft": pk.SoftConstraint(),
+            "hard": pk.HardConstraint(basis=16),
+            "experts": pk.HardConstraint(basis=16, experts=(1, 2, 2), seam=1.0),
+        },
+        400,
+        {"samples": 50, "resolution": 32, "frames": 9, "batch": 1, "learning_rate": 4e-3},
+    ),
+}
+
+
 def network() -> pk.nn.FNO:
     """That of all kinds."""
     return pk.nn.FNO(16, (12, 16), 3, lift=16, projection=32)
@@ -63,21 +124,34 @@ def operator(constraint: Any, steps: int) -> pk.Operator:
 
 
 def sorption(given: argparse.Namespace) -> None:
-    problem = pk.load(PROBLEMS / "diffusion_sorption_family.py")
     for kind in given.kinds.split(","):
-        begun = time.process_time()
-        method = operator(KINDS[kind], given.steps)
-        solution = pk.solve(problem, method, key=given.key, quiet=True)
-        error = (solution.error_estimate or {})["u"]
-        stats = solution.stats
-        print(
-            f"{kind}, key {given.key}: {error:.2%} after {given.steps} steps, "
-            f"{time.process_time() - begun:.0f} s, jump {stats.get('seam jump', 0):.1e}, "
-            f"{stats['parameters']} parameters; {solution.status}",
-            flush=True,
+        trained(
+            given, "diffusion_sorption_family", kind, operator(KINDS[kind], given.steps or 1000)
         )
-        if given.out:
-            solution.save(given.out / f"sorption_{kind}_{given.key}.h5")
+
+
+def case(given: argparse.Namespace) -> None:
+    found = CASES[given.case]
+    for kind in given.kinds.split(","):
+        trained(given, found.family, kind, found.operator(kind, given.steps))
+
+
+def trained(given: argparse.Namespace, family: str, kind: str, method: pk.Operator) -> None:
+    """Train, and print what came of it."""
+    begun = time.process_time()
+    problem = pk.load(PROBLEMS / f"{family}.py")
+    solution = pk.solve(problem, method, key=given.key, quiet=True)
+    errors = (solution.error_estimate or {}).items()
+    stats = solution.stats
+    print(
+        f"{kind}, key {given.key}: {', '.join(f'{name} {error:.2%}' for name, error in errors)} "
+        f"after {method.steps} steps, "
+        f"{time.process_time() - begun:.0f} s, jump {stats.get('seam jump', 0):.1e}, "
+        f"{stats['parameters']} parameters; {solution.status}",
+        flush=True,
+    )
+    if given.out:
+        solution.save(given.out / f"{given.case}_{kind}_{given.key}.h5")
 
 
 def seconds(function: Any, *arguments: Any, repeats: int = 5) -> float:
@@ -91,25 +165,60 @@ def seconds(function: Any, *arguments: Any, repeats: int = 5) -> float:
     return min(found)
 
 
+def solvers(given: argparse.Namespace) -> None:
+    """Seconds a sample of each solver, and how far its fields are from those of an exact solve."""
+    heat = pk.load(PROBLEMS / "nonlinear_heat_family.py")
+    linear = heat.replace(parameters={**heat.parameters, "beta": 0.0})
+    sorbing = pk.load(PROBLEMS / "diffusion_sorption_family.py")
+    functions = jnp.asarray(np.random.default_rng(0).uniform(0, 0.2, (4, 1))) * jnp.ones((1, 65))
+    for problem in (sorbing, linear):
+        for label in ("hard", "experts"):
+            options = dataclasses.replace(KINDS[label], solver=pk.OwnLevenberg(100, 1e-15))
+            truth = None
+            for solver in (options.solver, *SOLVERS):
+                layer, made = layered(problem, dataclasses.replace(options, solver=solver))
+                known = jax.lax.map(lambda f, net=made: (f, *spread(net, f)), functions)
+                forward = eqx.filter_jit(lambda k, own=layer: jax.lax.map(lambda a: own(*a), k))
+                found = forward(known)
+                if truth is None:
+                    truth = found
+                    continue
+                gap = float(jnp.linalg.norm(found - truth) / jnp.linalg.norm(truth))
+                each = seconds(forward, known) / len(functions), cost(layer, made, functions)[0]
+                print(
+                    f"{problem.name}, {label}, {type(solver).__name__}: "
+                    f"solve {each[0]:.4f} s, step {each[1]:.4f} s a sample, off by {gap:.1e}",
+                    flush=True,
+                )
+
+
 def layers(counts: tuple[int, ...]) -> list[tuple[int, ConstraintLayer, Any]]:
     """For each number of experts the layer, and a network of as many functions as an expert has."""
     problem = pk.load(PROBLEMS / "diffusion_sorption_family.py")
-    lo, hi = problem.domain.bounds["t"]
-    grid = (UniformAxis("t", lo, hi, 64, 6), UniformAxis("x", 0.0, 1.0, 65))
     found = []
     for count in counts:
-        each = COEFFICIENTS // count
-        options = pk.HardConstraint(basis=each, experts=(count, 1))
-        made = built(network(), 1, each, (64, 65), ("free", "free"), key=jax.random.key(0))
-        found.append((count, ConstraintLayer.of(problem, grid, options), made))
+        options = pk.HardConstraint(basis=COEFFICIENTS // count, experts=(count, 1))
+        found.append((count, *layered(problem, options)))
     return found
+
+
+def layered(problem: pk.Problem, options: pk.HardConstraint) -> tuple[ConstraintLayer, Any]:
+    """A layer on 64 instants and 65 points, and a network of its functions."""
+    grid = (UniformAxis("t", *problem.domain.bounds["t"], 64, 6), UniformAxis("x", 0.0, 1.0, 65))
+    shape, kinds = (64, 65), ("free", "free")
+    made = built(network(), 1, options.basis, shape, kinds, key=jax.random.key(0))
+    return ConstraintLayer.of(problem, grid, options), made
+
+
+def spread(made: Any, function: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Offset (1, 64, 65) and basis (N, 1, 64, 65) for one input function."""
+    whole = jnp.broadcast_to(function[None], (64, 65))
+    return jnp.ones((1, 64, 65)), made(whole[None])[:, None]
 
 
 def solved(layer: ConstraintLayer, made: Any, function: jax.Array) -> jax.Array:
     """Fields (c, *grid) of one input function."""
-    whole = jnp.broadcast_to(function[None], (64, 65))
-    basis = made(whole[None])[:, None]
-    return layer(function, jnp.ones((1, 64, 65)), basis)
+    return layer(function, *spread(made, function))
 
 
 def cost(layer: ConstraintLayer, made: Any, functions: jax.Array) -> tuple[float, float]:
@@ -172,16 +281,17 @@ def seams(given: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("case", choices=("sorption", "parts", "seams"))
+    parser.add_argument("case", choices=("sorption", *CASES, "solvers", "parts", "seams"))
     parser.add_argument("--kinds", default="soft,hard,experts")
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, help="of training; each case has its own")
     parser.add_argument("--key", type=int, default=0)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--solution", type=Path, help="a saved run with experts, for `seams`")
     given = parser.parse_args()
     with precision.scope("float64"):
-        {"sorption": sorption, "parts": parts, "seams": seams}[given.case](given)
+        others = {"sorption": sorption, "solvers": solvers, "parts": parts, "seams": seams}
+        others.get(given.case, case)(given)
 
 
 if __name__ == "__main__":

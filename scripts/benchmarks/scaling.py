@@ -29,7 +29,7 @@ from sympy import pi, sin
 import pinnkit as pk
 from pinnkit.compile import compile_problem
 from pinnkit.derivatives import UniformAxis
-from pinnkit.methods.constraint import ConstraintLayer, HardConstraint
+from pinnkit.methods.constraint import ConstraintLayer, HardConstraint, OwnLevenberg
 from pinnkit.objective import Trial, residual_objective
 from pinnkit.precision import scope
 
@@ -54,7 +54,8 @@ def layer(
 ) -> tuple[ConstraintLayer, tuple[Any, ...]]:
     """A layer with so many parts in time, and (function, offset, basis) for it."""
     axes = (UniformAxis("t", 0.0, 1.0, FRAMES * experts, 6), UniformAxis("x", 0.0, 1.0, NODES, 4))
-    options = HardConstraint(basis, (experts, 1), shared, seam, shrink=1e-4, steps=5, tolerance=0.0)
+    solver = OwnLevenberg(steps=5, tolerance=0.0)
+    options = HardConstraint(basis, (experts, 1), shared, seam, shrink=1e-4, solver=solver)
     rng = np.random.default_rng(0)
     t, x = np.meshgrid(*(axis.nodes for axis in axes), indexing="ij")
     waves = np.einsum("jk,ktx->jtx", 3 * rng.normal(size=(basis, 3)), np.stack([t, x, 1 + 0 * x]))

@@ -23,3 +23,16 @@ def test_diffusion_and_sorption_from_states_never_seen():
     print(errors)
     assert errors["hard"] < 0.035
     assert errors["hard"] < errors["soft"] / 2
+
+
+def test_short_waves_from_sources_never_seen():
+    """Residuals alone teach a network little of waves that leave next to nothing in them."""
+    case = hard_constraints.CASES["waves"]
+    problem = pk.load(hard_constraints.PROBLEMS / f"{case.family}.py")
+    errors = {}
+    for kind in ("soft", "hard"):
+        method = case.operator(kind, 600)
+        errors[kind] = pk.solve(problem, method, quiet=True).error_estimate["u"]
+    print(errors)
+    assert errors["hard"] < 0.15
+    assert errors["hard"] < errors["soft"] / 4

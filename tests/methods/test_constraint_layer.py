@@ -1,5 +1,7 @@
 """Coefficients by a solve inside a network: dense least squares, experts apart, derivatives."""
 
+from pathlib import Path
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,9 +9,13 @@ import numpy as np
 import pytest
 
 import pinnkit as pk
-from pinnkit.derivatives import UniformAxis
+from pinnkit.derivatives import FourierAxis, UniformAxis
 from pinnkit.errors import OptionError
-from pinnkit.methods.constraint import ConstraintLayer, HardConstraint
+from pinnkit.methods.constraint import (
+    ConstraintLayer,
+    HardConstraint,
+    OwnLevenberg,
+)
 from pinnkit.methods.constraint.rows import merge, seams, split
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -28,7 +34,7 @@ def problem(cubic=0.0):
 
 
 def layer(cubic=0.0, **options):
-    options = {"basis": BASIS, "steps": 60, "tolerance": 1e-15, **options}
+    options = {"basis": BASIS, "solver": OwnLevenberg(60, 1e-15), **options}
     return ConstraintLayer.of(problem(cubic), GRID, HardConstraint(**options))
 
 
@@ -42,10 +48,10 @@ def random(seed=0):
     return jnp.asarray(2 * rng.normal(size=(BASIS, 3))), jnp.asarray(rng.normal(size=N))
 
 
-def dense(found, function, functions):
+def dense(found, function, functions, offset=OFFSET):
     """All rows and columns of a linear problem as one matrix, and its right side."""
-    rows = found.rows(function, OFFSET, functions)
-    start = found.start(OFFSET, functions)
+    rows = found.rows(function, offset, functions)
+    start = found.start(offset, functions)
     value, slopes = rows.jacobian(start)
     matrix, side = jax.scipy.linalg.block_diag(*slopes), -value.ravel()
     if rows.seams() is not None:
@@ -56,7 +62,12 @@ def dense(found, function, functions):
     return jnp.concatenate([matrix, shrink]), jnp.concatenate([side, jnp.zeros(count)])
 
 
-OPTIONS = [{}, {"experts": (2, 3)}, {"experts": (2, 2), "seam": 0.5, "shared": False}]
+OPTIONS = [
+    {},
+    {"experts": (2, 3)},
+    {"experts": (2, 2), "seam": 0.5, "shared": False},
+    {"experts": (1, 3), "seam": 0.5},
+]
 
 
 @pytest.mark.parametrize("options", OPTIONS)
@@ -65,6 +76,26 @@ def test_a_linear_problem_has_the_dense_least_squares_solution(options):
     functions = basis(weights)
     w = eqx.filter_jit(found.coefficients)(function, OFFSET, functions)
     matrix, side = eqx.filter_jit(dense)(found, function, functions)
+    expected = np.linalg.lstsq(matrix, side, rcond=None)[0]
+    assert np.allclose(w.ravel(), expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max())
+
+
+def test_problems_of_one_axis_have_the_dense_solution_too():
+    """-u_xx - 400 u = f, whose faces are points, by three experts and their seams."""
+    x = pk.coordinates("x")
+    u, f = pk.field("u", x), pk.input_function("f", x)
+    waves = pk.Equation(-u.diff(x, 2) - 400 * u - f)
+    line = pk.Problem("waves", pk.Box(x=(0, 1)), (waves, pk.Dirichlet(u, 0)))
+    options = HardConstraint(basis=4, experts=(3,), seam=0.5, solver=OwnLevenberg(60, 1e-15))
+    found = ConstraintLayer.of(line, (UniformAxis("x", 0.0, 1.0, 24, 4),), options)
+    rng = np.random.default_rng(0)
+    nodes = np.linspace(0, 1, 24)
+    functions = jnp.asarray(
+        np.sin(rng.uniform(1, 30, (4, 1, 1)) * nodes + rng.normal(size=(4, 1, 1)))
+    )
+    function, offset = jnp.asarray(rng.normal(size=24)), jnp.zeros((1, 24))
+    w = eqx.filter_jit(found.coefficients)(function, offset, functions)
+    matrix, side = eqx.filter_jit(dense)(found, function, functions, offset)
     expected = np.linalg.lstsq(matrix, side, rcond=None)[0]
     assert np.allclose(w.ravel(), expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max())
 
@@ -141,6 +172,25 @@ def test_solutions_within_the_span_satisfy_every_row(cubic):
         else:
             assert jnp.linalg.norm(residual) < 1e-3 * abs(size)
             assert np.isclose(fit.w[0, 0], size, rtol=1e-2)
+
+
+def test_two_fields_are_found_together_from_the_state_of_one():
+    """Decaying vortices, w = 8 pi^2 psi = a exp(-8 pi^2 t / Re), from the vorticity at first."""
+    file = Path(__file__).resolve().parents[2] / "problems/decaying_vorticity_family.py"
+    grid = (UniformAxis("t", 0, 5, 8, 6), FourierAxis("x", 0, 1, 8), FourierAxis("y", 0, 1, 8))
+    options = HardConstraint(basis=3, shrink=0.0, solver=OwnLevenberg(60, 1e-15))
+    found = ConstraintLayer.of(pk.load(file), grid, options)
+    t, x, y = np.meshgrid(*(axis.nodes for axis in grid), indexing="ij")
+    vortices = np.cos(2 * np.pi * x) * np.cos(2 * np.pi * y)
+    decay = np.exp(-8 * np.pi**2 * 1e-4 * t)
+    others = [t / 5 * np.sin(2 * np.pi * (k * x + y)) for k in (1, 2)]
+    functions = jnp.asarray(np.stack([vortices * decay, *others]))[:, None].repeat(2, axis=1)
+    start, offset = jnp.asarray(3 * vortices[0]), jnp.zeros((2, 8, 8, 8))
+    w = eqx.filter_jit(found.coefficients)(start, offset, functions)[0]
+    expected = {"psi": 3 / (8 * np.pi**2), "w": 3.0}
+    for field, row in zip(found.equations.system.fields, w, strict=True):
+        assert np.isclose(row[0], expected[field], rtol=1e-6)
+        assert np.allclose(row[1:], 0, atol=1e-6)
 
 
 def test_nothing_leads_to_values_that_are_not_finite():

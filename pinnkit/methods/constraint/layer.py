@@ -14,7 +14,7 @@ from pinnkit.compile import compile_problem
 from pinnkit.errors import OptionError
 from pinnkit.methods.constraint.options import HardConstraint
 from pinnkit.methods.constraint.rows import GridRows, assemble, merge, seams, split
-from pinnkit.methods.constraint.solve import Fit, attached, fit
+from pinnkit.methods.constraint.solve import Fit, attached
 from pinnkit.methods.families import input_axes
 from pinnkit.methods.grid_residuals import Grid, GridResiduals
 from pinnkit.spec.problem import Problem
@@ -107,7 +107,7 @@ class ConstraintLayer(eqx.Module):
         return found._replace(steps=jnp.max(found.steps))
 
     def _fit(self, rows: GridRows, start: Array) -> Fit:
-        return fit(rows, start, self.options.shrink, self.options.steps, self.options.tolerance)
+        return self.options.solver.fit(rows, start, self.options.shrink)
 
     def coefficients(self, function: Array, offset: Array, basis: Array) -> Array:
         """(K, c, N), differentiable."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from pinnkit.errors import OptionError
+from pinnkit.methods.constraint.solvers import InnerSolver, OwnLevenberg
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,8 +22,8 @@ class HardConstraint:
       (its functions go on beyond the part); without, such experts need seams to know of them.
     - `seam`: weight of the jumps of values and slopes between parts, 0 for none.
     - `shrink`: weight of the squares of the coefficients' distances from where they begin.
-    - `steps`, `tolerance`: most steps of Levenberg and Marquardt's method, and the relative gain
-      at which it ends.
+    - `solver`: who minimises; `OwnLevenberg(steps, tolerance)`, `OptimistixLevenberg(...)` or
+      `JaxoptLevenberg(...)`.
     - `full`: second derivatives of the residuals in the derivative of the solution; else Gauss and
       Newton's matrix.
 
@@ -37,18 +38,17 @@ class HardConstraint:
     shared: bool = True
     seam: float = 0.0
     shrink: float = 1e-8
-    steps: int = 20
-    tolerance: float = 1e-6
+    solver: InnerSolver = OwnLevenberg()
     full: bool = True
 
     def __post_init__(self) -> None:
-        if min(self.basis, self.steps, *self.experts, 1) < 1:
+        if min(self.basis, *self.experts, 1) < 1:
             raise OptionError(
-                f"HardConstraint(basis={self.basis}, experts={self.experts}, steps={self.steps}): "
+                f"HardConstraint(basis={self.basis}, experts={self.experts}): "
                 "numbers must be at least 1. Change them."
             )
-        if min(self.seam, self.shrink, self.tolerance) < 0:
-            raise OptionError("HardConstraint: seam, shrink and tolerance must not be negative.")
+        if min(self.seam, self.shrink) < 0:
+            raise OptionError("HardConstraint: seam and shrink must not be negative.")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -98,13 +98,15 @@ class Group(eqx.Module):
 class GridRows(eqx.Module):
     """All rows of all parts, as `solve.fit` takes them; coefficients are (K, c N).
 
-    `apart`: whether the parts are shared out among devices (`each`, `alike`).
+    `apart`: whether the parts are shared out among devices (`each`, `alike`); `in_line`: whether
+    they lie along one axis.
     """
 
     groups: tuple[Group, ...]
     seam: tuple[Array, Array] | None
     shape: tuple[int, int, int] = eqx.field(static=True)
     apart: bool = eqx.field(static=True, default=False)
+    in_line: bool = eqx.field(static=True, default=False)
 
     def each(self, function: Callable[..., Any], *more: Array) -> Any:
         """function(rows, *more) for a function that treats each part by itself, seams left out.
@@ -117,6 +119,14 @@ class GridRows(eqx.Module):
         groups = tuple(group.filled(self.shape[0]) for group in self.groups)
         rows = dataclasses.replace(alone, groups=groups), *more
         return devices.each(lambda _, given: function(*given), None, rows)
+
+    def one_by_one(self, function: Callable[..., Any], *more: Array) -> Any:
+        """function(rows, *more) for every part as the only one (1, ...), without seams."""
+        changed = {"groups": tuple(group.filled(len(more[0])) for group in self.groups)}
+        changed |= {"seam": None, "apart": False, "shape": (1, *self.shape[1:])}
+        alone = dataclasses.replace(self, **changed)
+        one = lambda given: function(*jax.tree.map(lambda a: a[None], given))  # noqa: E731
+        return jax.vmap(one)((alone, *more))
 
     def alike(self, function: Callable[..., Any], *given: Any) -> Any:
         """function(*given) for what joins the parts: every device does all of it."""
@@ -188,7 +198,7 @@ def assemble(
     joint = None
     if seam and math.prod(parts) > 1:
         joint = seams(equations.grid, parts, basis / sizes.reshape(1, -1, *(1,) * len(parts)), seam)
-    return GridRows(tuple(groups), joint, shape, apart)
+    return GridRows(tuple(groups), joint, shape, apart, sum(p > 1 for p in parts) == 1)
 
 
 def _group(
@@ -276,7 +286,7 @@ def split(values: Any, parts: tuple[int, ...]) -> Any:
     lead, grid = values.shape[: values.ndim - ndim], values.shape[values.ndim - ndim :]
     inner = [n // p for n, p in zip(grid, parts, strict=True)]
     pairs = [size for p, m in zip(parts, inner, strict=True) for size in (p, m)]
-    apart = values.reshape(*lead, *pairs)
+    apart = values.reshape((*lead, *pairs))
     first = len(lead)
     outer = [first + 2 * j for j in range(ndim)]
     nodes = [first + 2 * j + 1 for j in range(ndim)]

@@ -15,6 +15,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from pinnkit.methods.constraint.joining import in_line, joined
+
 FIRST_DAMPING, LEAST_DAMPING, LARGEST_DAMPING = 1e-6, 1e-15, 1e12
 
 
@@ -33,8 +35,18 @@ class Rows(Protocol):
         """S (Ms, K n) and s (Ms,), or None where experts are on their own."""
         ...
 
+    @property
+    def in_line(self) -> bool:
+        """Whether seams join each expert to the next one only, in this order, with equally many
+        rows each."""
+        ...
+
     def each(self, function: Callable[..., Any], *more: Array) -> Any:
         """function(rows, *more) of rows without seams, for one that treats experts one by one."""
+        ...
+
+    def one_by_one(self, function: Callable[..., Any], *more: Array) -> Any:
+        """function(rows, *more) for every expert as if it were the only one, side by side."""
         ...
 
     def alike(self, function: Callable[..., Any], *given: Any) -> Any:
@@ -118,22 +130,13 @@ def factor(rows: Rows, w: Array, start: Array, shrink: float) -> Array:
     seams = rows.seams()
     if seams is None:
         return reduced
-    return rows.alike(_joined, reduced, seams, w)
+    return rows.alike(in_line if rows.in_line else joined, reduced, seams, w)
 
 
 def _whole(each: Array, seams: tuple[Array, Array], w: Array) -> Array:
     """The sum of squares (1,) of all experts and of the seams."""
     matrix, side = seams
     return (jnp.sum(each) + jnp.sum((matrix @ w.ravel() - side) ** 2))[None]
-
-
-def _joined(reduced: Array, seams: tuple[Array, Array], w: Array) -> Array:
-    """[R, Q^T r] (1, m, K n + 1) of all experts' triangles and the seams."""
-    (matrix, side), count = seams, w.shape[1]
-    blocks = jax.scipy.linalg.block_diag(*reduced[..., :count])
-    right = jnp.concatenate([reduced[..., count].ravel(), matrix @ w.ravel() - side])
-    joined = jnp.concatenate([blocks, matrix])
-    return jnp.linalg.qr(jnp.concatenate([joined, right[:, None]], axis=1), mode="r")[None]
 
 
 def _squares(rows: Rows, w: Array, start: Array, shrink: float) -> Array:
