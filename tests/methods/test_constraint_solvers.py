@@ -34,12 +34,12 @@ class Sines(eqx.Module):
     in_line = False
 
     @classmethod
-    def random(cls, joined, experts=3, count=4):
+    def random(cls, seams, experts=3, count=4):
         rng = np.random.default_rng(0)
         matrices = rng.normal(size=(experts, 9, count)) * 10.0 ** np.arange(count)
-        given = matrices, rng.normal(size=(experts, 9))
+        given = map(jnp.asarray, (matrices, rng.normal(size=(experts, 9))))
         seam = rng.normal(size=(5, experts * count)), rng.normal(size=5)
-        return jax.tree.map(jnp.asarray, cls(*given, seam if joined else None))
+        return cls(*given, jax.tree.map(jnp.asarray, seam) if seams else None)
 
     def residual(self, w):
         found = jnp.einsum("kmn,kn->km", self.matrices, w)
