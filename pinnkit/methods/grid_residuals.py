@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import equinox as eqx
 import jax
@@ -10,8 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from pinnkit.compile import System
+from pinnkit.compile.compiler import lower
+from pinnkit.compile.emit import Emitted
 from pinnkit.compile.system import Residual
 from pinnkit.derivatives import Axis, GridProvider
+from pinnkit.errors import OptionError
 from pinnkit.methods.evolution import walls_first
 from pinnkit.methods.faces import face_normals, faces, with_normals
 from pinnkit.objective.scaling import residual_scale
@@ -34,7 +38,16 @@ class GridResiduals(eqx.Module):
 
     @classmethod
     def of(cls, system: System, grid: Grid, sensors: Grid) -> GridResiduals:
-        """All residuals of a system on a grid."""
+        """All residuals of a system on a grid.
+
+        Raises OptionError for an integral over a part of the domain.
+        """
+        for residual in system.conditions:
+            if residual.kind is Kind.INTEGRAL and residual.regions != ("interior",):
+                raise OptionError(
+                    f"Integral condition '{residual.name}' is over a part of the domain, which "
+                    "residuals on grids do not hold. Take it over all of it, or leave it out."
+                )
         rng = np.random.default_rng(0)
         low, high = np.array([system.domain.bounds[a] for a in system.axes]).T
         points = rng.uniform(low, high, (2000, len(low)))
@@ -65,6 +78,9 @@ class GridResiduals(eqx.Module):
                 value = residual.fn(values, z, system.parameters)
                 found[residual.name] = jnp.ravel(counted * value) / scale
                 continue
+            if residual.kind is Kind.INTEGRAL:
+                found[residual.name] = self._mean(residual, values, z) / scale
+                continue
             parts = [
                 self._on_face(residual, values, z, axis, end)
                 for _, axis, end in faces(system, residual)
@@ -83,6 +99,21 @@ class GridResiduals(eqx.Module):
     def everywhere(self, function: jax.Array) -> jax.Array:
         """The input function at all nodes of the grid."""
         return spread(function, self.grid, self.sensors)
+
+    def _mean(self, residual: Residual, values, z) -> jax.Array:
+        """What an integral over space misses at every instant, (instants,), over its measure."""
+        system = self.system
+        condition = next(c for c in system.problem.conditions if c.name == residual.name)
+        what = f"Condition '{residual.name}'"
+        given = Emitted(lower(condition.value, system.axes, what), what)({}, z, system.parameters)
+        space = [axis for axis in self.grid if axis.name != system.time]
+        shares = GridProvider(space).weights() / math.prod(axis.length for axis in space)
+        # the residual is integrand minus value at each point
+        each = residual.fn(values, z, system.parameters)
+        each = each + given * (1 - 1 / math.prod(axis.length for axis in space))
+        shape = [1 if axis.name == system.time else axis.n for axis in self.grid]
+        over = tuple(i for i, axis in enumerate(self.grid) if axis.name != system.time)
+        return jnp.ravel(jnp.sum(each * shares.reshape(shape), axis=over))
 
     def _on_face(self, residual: Residual, values, z, axis: str, end: int) -> jax.Array:
         i = self.system.axes.index(axis)

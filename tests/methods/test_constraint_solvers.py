@@ -37,9 +37,10 @@ class Sines(eqx.Module):
     def random(cls, seams, experts=3, count=4):
         rng = np.random.default_rng(0)
         matrices = rng.normal(size=(experts, 9, count)) * 10.0 ** np.arange(count)
-        given = map(jnp.asarray, (matrices, rng.normal(size=(experts, 9))))
+        sides = rng.normal(size=(experts, 9))
         seam = rng.normal(size=(5, experts * count)), rng.normal(size=5)
-        return cls(*given, jax.tree.map(jnp.asarray, seam) if seams else None)
+        joined = jax.tree.map(jnp.asarray, seam) if seams else None
+        return cls(jnp.asarray(matrices), jnp.asarray(sides), joined)
 
     def residual(self, w):
         found = jnp.einsum("kmn,kn->km", self.matrices, w)

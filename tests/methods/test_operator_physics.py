@@ -11,6 +11,7 @@ import pinnkit as pk
 from pinnkit.compile import compile_problem
 from pinnkit.derivatives import FourierAxis, UniformAxis
 from pinnkit.errors import OptionError, SpecError
+from pinnkit.methods.constraint import ConstraintLayer
 from pinnkit.methods.grid_residuals import GridResiduals
 from pinnkit.methods.neural_operator.physics import declared
 
@@ -40,6 +41,28 @@ def test_residuals_vanish_for_the_solution_and_measure_what_is_wrong():
     residual = np.asarray(wrong(u[0], u[None])["heat"]).reshape(u.shape) * wrong.scales[0]
     assert np.allclose(residual, nu * k**2 * u, atol=1e-3)
     assert np.abs(right(u[0] + 0.1, u[None])["start"] * right.scales[1]).max() == pytest.approx(0.1)
+
+
+def test_integrals_over_space_are_residuals_at_every_instant():
+    """Of u^2 = (1 + t)^2 x over [0, 2]: 2 (1 + t)^2, whose lack of c t counts over the length."""
+    u, c = pk.field("u", t, x), 3.0
+    a = pk.input_function("a", x, law=pk.GaussianField())
+    conditions = (
+        pk.Equation(Eq(u.diff(t), u.diff(x, 2) + a)),
+        pk.Initial(u, 0),
+        pk.Dirichlet(u, 0),
+        pk.Integral(u**2, c * t, name="energy"),
+    )
+    system = compile_problem(pk.Problem("p", pk.Box(t=(0, 1), x=(0, 2), time="t"), conditions))
+    grid = (UniformAxis("t", 0.0, 1.0, 9, 6), UniformAxis("x", 0.0, 2.0, 17))
+    times, places = np.meshgrid(*(axis.nodes for axis in grid), indexing="ij")
+    residuals = GridResiduals.of(system, grid, grid[1:])
+    found = residuals(places[0], ((1 + times) * np.sqrt(places))[None])["energy"]
+    scale = residuals.scales[residuals.names.index("energy")]
+    expected = (2 * (1 + times[:, 0]) ** 2 - c * times[:, 0]) / 2
+    np.testing.assert_allclose(np.asarray(found) * scale, expected, rtol=1e-12)
+    with pytest.raises(OptionError, match="'energy'"):
+        ConstraintLayer.of(system.problem, grid, pk.HardConstraint())
 
 
 def test_what_is_known_before_any_solution():

@@ -17,6 +17,7 @@ from pinnkit.methods.constraint.rows import GridRows, assemble, merge, seams, sp
 from pinnkit.methods.constraint.solve import Fit, attached
 from pinnkit.methods.families import input_axes
 from pinnkit.methods.grid_residuals import Grid, GridResiduals
+from pinnkit.spec.condition import Kind
 from pinnkit.spec.problem import Problem
 from pinnkit.spec.symbols import function_name
 
@@ -38,7 +39,8 @@ class ConstraintLayer(eqx.Module):
     def of(cls, problem: Problem, grid: Grid, options: HardConstraint) -> ConstraintLayer:
         """The layer of a problem on a grid of all its axes, which are also those of its function.
 
-        Raises OptionError if the parts do not divide the grid, or axes are missing.
+        Raises OptionError if the parts do not divide the grid, axes are missing, or the problem
+        has an integral condition.
         """
         system = compile_problem(problem)
         if tuple(axis.name for axis in grid) != system.axes:
@@ -54,6 +56,12 @@ class ConstraintLayer(eqx.Module):
 
     def __check_init__(self) -> None:
         grid = self.equations.grid
+        for residual in self.equations.system.conditions:
+            if residual.kind is Kind.INTEGRAL:
+                raise OptionError(
+                    f"A constraint layer takes no integral condition such as '{residual.name}'. "
+                    "Leave it out: coefficients that it alone would fix stay small."
+                )
         wrong = len(self.parts) != len(grid) or any(
             a.n % p for a, p in zip(grid, self.parts, strict=False)
         )
