@@ -197,6 +197,13 @@ def test_gauss_theorem_on_random_shapes(a, b, c, first, second):
     assert counted == pytest.approx(domain.measure, abs=0.02 * box.measure)
 
 
+def test_gauss_theorem_where_a_disk_touches_the_side_from_within():
+    domain = Box(x=(0, 0.25), y=(0, 1)) - Disk(x=0, y=0.5, radius=0.25)
+    surface, volume = flux(domain)
+    assert surface == pytest.approx(volume, rel=1e-12)
+    assert domain.contains(domain.interior.sample(256, seed=0)).all()
+
+
 @settings(max_examples=40, deadline=None)
 @given(shapes(), shapes())
 def test_areas_add_up(a, b):
