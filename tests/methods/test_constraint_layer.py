@@ -16,7 +16,8 @@ from pinnkit.methods.constraint import (
     HardConstraint,
     OwnLevenberg,
 )
-from pinnkit.methods.constraint.rows import merge, seams, split
+from pinnkit.methods.constraint.parts import Parts
+from pinnkit.methods.constraint.rows import seams
 
 pytestmark = pytest.mark.usefixtures("x64")
 N, BASIS = 12, 5
@@ -67,6 +68,7 @@ OPTIONS = [
     {"experts": (2, 3)},
     {"experts": (2, 2), "seam": 0.5, "shared": False},
     {"experts": (1, 3), "seam": 0.5},
+    {"experts": (2, 3), "overlap": 0.25},
 ]
 
 
@@ -100,9 +102,18 @@ def test_problems_of_one_axis_have_the_dense_solution_too():
     assert np.allclose(w.ravel(), expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize(("cubic", "experts"), [(0.0, ()), (0.0, (2, 3)), (2.0, ()), (2.0, (1, 2))])
-def test_derivatives_are_those_of_central_differences(cubic, experts):
-    found, (weights, function) = layer(cubic, experts=experts), random(1)
+@pytest.mark.parametrize(
+    ("cubic", "options"),
+    [
+        (0.0, {}),
+        (0.0, {"experts": (2, 3)}),
+        (2.0, {}),
+        (2.0, {"experts": (1, 2)}),
+        (2.0, {"experts": (3, 1), "overlap": 0.25}),
+    ],
+)
+def test_derivatives_are_those_of_central_differences(cubic, options):
+    found, (weights, function) = layer(cubic, **options), random(1)
     other = jnp.asarray(np.random.default_rng(2).normal(size=(1, N, N)))
 
     def value(weights, function):
@@ -253,13 +264,45 @@ def test_residuals_are_orthogonal_to_the_functions_for_any_input(experts):
         assert np.all(np.linalg.norm(force, axis=1) < 1e-10 * size)
 
 
-@pytest.mark.parametrize("parts", [(2, 3), (1, 4), (3, 1)])
-def test_merging_parts_gives_the_field_back(parts):
-    values = np.random.default_rng(0).normal(size=(2, N, N))
-    apart = split(values, parts)
-    assert np.array_equal(merge(jnp.asarray(apart), parts, (N, N)), values)
-    size = N // parts[1]
+@pytest.mark.parametrize("overlap", [0.0, 0.25, 0.5])
+@pytest.mark.parametrize("counts", [(2, 3), (1, 4), (3, 1)])
+def test_merging_parts_gives_the_field_back(counts, overlap):
+    values, parts = np.random.default_rng(0).normal(size=(2, N, N)), Parts(counts, overlap)
+    apart = parts.split(values)
+    assert np.allclose(parts.merge(jnp.asarray(apart), (N, N)), values, rtol=1e-14)
+    assert np.allclose(parts.spread(jnp.asarray(apart), (N, N)), 0)
+    size = parts.nodes(N, counts[1]).shape[1]
     assert np.array_equal(apart[0, 1][:size], values[1, 0, :size])
+    last = parts.nodes(N, counts[0])[-1]
+    assert np.array_equal(apart[-1, 0].reshape(-1, size), values[0, last, N - size :])
+
+
+def test_shares_of_parts_that_overlap_rise_from_nothing():
+    """Four parts of 16 nodes, each 4 longer: a quarter of the way in a share of sin^2."""
+    shares = Parts((4,), 0.25).shares(64, 4)
+    assert np.allclose(shares.sum(axis=(0, 1)), 1)
+    one, two = (s.sum(axis=0) for s in shares[1:3])
+    common = np.flatnonzero((one > 0) & (two > 0))
+    assert common.tolist() == list(range(28, 36))
+    rise = np.sin(0.5 * np.pi * (np.arange(8) + 0.5) / 8) ** 2
+    assert np.allclose(two[common], rise)
+    assert np.allclose(one[common], 1 - rise)
+
+
+def test_experts_that_overlap_agree_where_the_solution_is_among_their_functions():
+    """exp(-0.05 pi^2 t) sin(pi x) up to the differences' own error, else they differ there."""
+    t, x = np.meshgrid(*(axis.nodes for axis in GRID), indexing="ij")
+    solution = np.exp(-0.05 * np.pi**2 * t) * np.sin(np.pi * x)
+    weights, _ = random()
+    other = basis(weights)
+    known = jnp.concatenate([other[:-1], jnp.asarray(solution)[None, None]])
+    found = layer(experts=(3, 2), overlap=0.25)
+    function = jnp.asarray(solution[0])
+    jumps = []
+    for functions in (known, other):
+        w = eqx.filter_jit(found.coefficients)(function, OFFSET, functions)
+        jumps.append(float(found.jump(w, functions)))
+    assert jumps[0] < 1e-3 < 1e-2 < jumps[1]
 
 
 def test_errors():
@@ -271,3 +314,7 @@ def test_errors():
         HardConstraint(basis=0)
     with pytest.raises(OptionError, match="not be negative"):
         HardConstraint(seam=-1.0)
+    with pytest.raises(OptionError, match="share of a part"):
+        HardConstraint(overlap=0.6)
+    with pytest.raises(OptionError, match="have no seams"):
+        HardConstraint(experts=(2, 1), seam=1.0, overlap=0.25)

@@ -13,7 +13,8 @@ from jax import Array
 from pinnkit.compile import compile_problem
 from pinnkit.errors import OptionError
 from pinnkit.methods.constraint.options import HardConstraint
-from pinnkit.methods.constraint.rows import GridRows, assemble, merge, seams, split
+from pinnkit.methods.constraint.parts import Parts
+from pinnkit.methods.constraint.rows import GridRows, assemble, seams
 from pinnkit.methods.constraint.solve import Fit, attached
 from pinnkit.methods.families import input_axes
 from pinnkit.methods.grid_residuals import Grid, GridResiduals
@@ -77,6 +78,11 @@ class ConstraintLayer(eqx.Module):
         """Number of parts along each axis."""
         return self.options.experts or (1,) * len(self.equations.grid)
 
+    @property
+    def cut(self) -> Parts:
+        """The nodes of the parts."""
+        return Parts(self.parts, self.options.overlap)
+
     def on(self, grid: Grid, sensors: Grid) -> ConstraintLayer:
         """The same layer on another grid. Raises OptionError if the parts do not divide it."""
         equations = dataclasses.replace(self.equations, grid=grid, sensors=sensors)
@@ -93,7 +99,7 @@ class ConstraintLayer(eqx.Module):
     def rows(self, function: Array, offset: Array, basis: Array) -> GridRows:
         """The rows of all experts; see `assemble`."""
         sizes = jnp.asarray(self.sizes, basis.dtype)
-        given = self.equations, self.parts, function, offset, basis
+        given = self.equations, self.cut, function, offset, basis
         return assemble(*given, self.options.shared, self.options.seam, sizes, self.apart)
 
     def start(self, offset: Array, basis: Array) -> Array:
@@ -132,22 +138,33 @@ class ConstraintLayer(eqx.Module):
     def jump(self, w: Array, basis: Array) -> Array:
         """Root mean square, over the nodes of all seams, of the jumps between experts.
 
-        Of values, in units of the fields' sizes, and of slopes times the length of a part. Zero for
-        one expert. w (K, c, N) and basis (N, c, *grid).
+        Of values, in units of the fields' sizes, and of slopes times the length of a part; of parts
+        that overlap, that of the distances of values from their mean there. Zero for one expert.
+        w (K, c, N) and basis (N, c, *grid).
         """
         if math.prod(self.parts) == 1:
             return jnp.zeros((), basis.dtype)
         sizes = jnp.asarray(self.sizes, basis.dtype).reshape(1, -1, *(1,) * len(self.parts))
+        if self.options.overlap:
+            return self._distance(w, basis / sizes)
         matrix, _ = seams(self.equations.grid, self.parts, basis / sizes, 1.0)
         return jnp.linalg.norm(matrix @ w.ravel())
+
+    def _distance(self, w: Array, basis: Array) -> Array:
+        cut, grid = self.cut, basis.shape[2:]
+        apart = cut.split(basis)
+        found = cut.spread(jnp.einsum("kcj,kjcm->kcm", w, apart), grid)
+        numbers = jnp.arange(len(w), dtype=basis.dtype)[:, None]
+        several = cut.spread(jnp.broadcast_to(numbers, (len(w), apart.shape[-1])), grid) > 0
+        return jnp.sqrt(jnp.sum(found * several[None]) / (len(found) * jnp.sum(several)))
 
     def __call__(self, function: Array, offset: Array, basis: Array) -> Array:
         """(*sensors), (c, *grid) and (N, c, *grid) -> (c, *grid)."""
         w = self.coefficients(function, offset, basis)
-        return combined(w, offset, basis, self.parts)
+        return combined(w, offset, basis, self.cut)
 
 
-def combined(w: Array, offset: Array, basis: Array, parts: tuple[int, ...]) -> Array:
+def combined(w: Array, offset: Array, basis: Array, cut: Parts) -> Array:
     """offset + sum_j w[k, c, j] basis_c,j on every part k."""
-    pieces = jnp.einsum("kcj,kjcm->kcm", w, split(basis, parts))
-    return offset + merge(pieces, parts, offset.shape[1:])
+    pieces = jnp.einsum("kcj,kjcm->kcm", w, cut.split(basis))
+    return offset + cut.merge(pieces, offset.shape[1:])

@@ -21,6 +21,8 @@ class HardConstraint:
     - `shared`: whether every expert sees all conditions, also on faces that its part does not touch
       (its functions go on beyond the part); without, such experts need seams to know of them.
     - `seam`: weight of the jumps of values and slopes between parts, 0 for none.
+    - `overlap`: by how much of its length a part goes on beyond its ends, 0 to 1/2. Each expert
+      then is found on the longer part, and fields are means weighted by a partition of unity.
     - `shrink`: weight of the squares of the coefficients' distances from where they begin.
     - `solver`: who minimises; `OwnLevenberg(steps, tolerance)`, `OptimistixLevenberg(...)` or
       `JaxoptLevenberg(...)`.
@@ -37,6 +39,7 @@ class HardConstraint:
     experts: tuple[int, ...] = ()
     shared: bool = True
     seam: float = 0.0
+    overlap: float = 0.0
     shrink: float = 1e-8
     solver: InnerSolver = OwnLevenberg()
     full: bool = True
@@ -49,6 +52,15 @@ class HardConstraint:
             )
         if min(self.seam, self.shrink) < 0:
             raise OptionError("HardConstraint: seam and shrink must not be negative.")
+        if not 0 <= self.overlap <= 0.5:
+            raise OptionError(
+                f"HardConstraint(overlap={self.overlap}) is a share of a part. Give 0 to 0.5."
+            )
+        if self.overlap and self.seam:
+            raise OptionError(
+                f"HardConstraint(overlap={self.overlap}, seam={self.seam}): parts that overlap "
+                "have no seams. Set one of them to zero."
+            )
 
 
 @dataclasses.dataclass(frozen=True)

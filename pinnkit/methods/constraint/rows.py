@@ -24,6 +24,7 @@ from pinnkit import devices
 from pinnkit.compile.system import Residual
 from pinnkit.compile.terms import Term
 from pinnkit.derivatives import GridProvider
+from pinnkit.methods.constraint.parts import Parts
 from pinnkit.methods.faces import face_normals, faces, with_normals
 from pinnkit.methods.grid_residuals import Grid, GridResiduals
 from pinnkit.spec.condition import Kind
@@ -160,7 +161,7 @@ class GridRows(eqx.Module):
 
 def assemble(
     equations: GridResiduals,
-    parts: tuple[int, ...],
+    parts: Parts,
     function: Array,
     offset: Array,
     basis: Array,
@@ -169,9 +170,9 @@ def assemble(
     sizes: Array,
     apart: bool = False,
 ) -> GridRows:
-    """Rows of fields offset (c, *grid) + basis (N, c, *grid) on a grid cut into equal parts.
+    """Rows of fields offset (c, *grid) + basis (N, c, *grid) on K parts of a grid.
 
-    `parts`: number of parts along each axis, whose product is K; function (*sensors).
+    function (*sensors).
     Rows count by the root mean square over their places in a part, those of the seams by `seam`
     times it, in units of the `sizes` (c,) of the fields.
     """
@@ -194,18 +195,20 @@ def assemble(
             groups.append(
                 _group(equations, residual, scale, parts, tables, known, z, shared, *face)
             )
-    shape = (math.prod(parts), len(system.fields), count)
+    counts = parts.counts
+    shape = (math.prod(counts), len(system.fields), count)
     joint = None
-    if seam and math.prod(parts) > 1:
-        joint = seams(equations.grid, parts, basis / sizes.reshape(1, -1, *(1,) * len(parts)), seam)
-    return GridRows(tuple(groups), joint, shape, apart, sum(p > 1 for p in parts) == 1)
+    if seam and math.prod(counts) > 1:
+        units = sizes.reshape(1, -1, *(1,) * len(counts))
+        joint = seams(equations.grid, counts, basis / units, seam)
+    return GridRows(tuple(groups), joint, shape, apart, sum(p > 1 for p in counts) == 1)
 
 
 def _group(
     equations: GridResiduals,
     residual: Residual,
     scale: float,
-    parts: tuple[int, ...],
+    parts: Parts,
     tables: dict[Term, Array],
     known: dict[Term, Array],
     z: dict[str, np.ndarray],
@@ -214,11 +217,11 @@ def _group(
     end: int,
 ) -> Group:
     system = equations.system
-    i = None if axis is None else system.axes.index(axis)
-    cut = lambda a: a if i is None else a.take(-end, axis=a.ndim - len(parts) + i)  # noqa: E731
+    i, counts = None if axis is None else system.axes.index(axis), parts.counts
+    cut = lambda a: a if i is None else a.take(-end, axis=a.ndim - len(counts) + i)  # noqa: E731
     every = shared and i is not None
-    own = tuple(1 if every else p for j, p in enumerate(parts) if j != i)
-    apart = lambda a: split(cut(a), own)  # noqa: E731
+    own = tuple(1 if every else p for j, p in enumerate(counts) if j != i)
+    apart = lambda a: Parts(own, parts.overlap).split(cut(a))  # noqa: E731
     places: dict[str, Any] = {name: apart(x) for name, x in z.items()}
     if axis is not None and axis != system.time:
         places = with_normals(places, face_normals(system, axis, end))
@@ -226,10 +229,10 @@ def _group(
     for place in itertools.product(*map(range, own)):
         full = list(place)
         if i is not None:
-            full.insert(i, parts[i] - 1 if end else 0)
-        which.append(int(np.ravel_multi_index(full, parts)))
+            full.insert(i, counts[i] - 1 if end else 0)
+        which.append(int(np.ravel_multi_index(full, counts)))
     if every:
-        which = list(range(math.prod(parts)))
+        which = list(range(math.prod(counts)))
     among = lambda a: jnp.broadcast_to(a, (len(which), *a.shape[1:]))  # noqa: E731
     counted = equations.counted if i is None else np.ones(tuple(a.n for a in equations.grid))
     return Group(
@@ -258,7 +261,7 @@ def seams(grid: Grid, parts: tuple[int, ...], basis: Array, weight: float) -> tu
         for s in range(p - 1):
             node = (s + 1) * axis.n // p - 1
             for values in (basis, slope):
-                along = split(values.take(node, axis=i + 2), others)
+                along = Parts(others).split(values.take(node, axis=i + 2))
                 for place, rows in zip(itertools.product(*map(range, others)), along, strict=True):
                     low, high = list(place), list(place)
                     low.insert(i, s)
@@ -278,29 +281,3 @@ def _jump(rows: Array, both: list[int], experts: int) -> Array:
     own = own.reshape(fields * nodes, fields * count)
     whole = jnp.zeros((len(own), experts, own.shape[1]), own.dtype)
     return whole.at[:, both[0]].set(own).at[:, both[1]].set(-own)
-
-
-def split(values: Any, parts: tuple[int, ...]) -> Any:
-    """(..., *grid) -> (K, ..., m), the nodes of every part in a row; parts in order of rows."""
-    ndim = len(parts)
-    lead, grid = values.shape[: values.ndim - ndim], values.shape[values.ndim - ndim :]
-    inner = [n // p for n, p in zip(grid, parts, strict=True)]
-    pairs = [size for p, m in zip(parts, inner, strict=True) for size in (p, m)]
-    apart = values.reshape((*lead, *pairs))
-    first = len(lead)
-    outer = [first + 2 * j for j in range(ndim)]
-    nodes = [first + 2 * j + 1 for j in range(ndim)]
-    moved = apart.transpose(*outer, *range(first), *nodes)
-    return moved.reshape(math.prod(parts), *lead, math.prod(inner))
-
-
-def merge(values: Array, parts: tuple[int, ...], grid: tuple[int, ...]) -> Array:
-    """The inverse of `split`: (K, ..., m) -> (..., *grid)."""
-    ndim = len(parts)
-    inner = [n // p for n, p in zip(grid, parts, strict=True)]
-    lead = values.shape[1:-1]
-    apart = values.reshape(*parts, *lead, *inner)
-    order = [*range(ndim, ndim + len(lead))]
-    for j in range(ndim):
-        order += [j, ndim + len(lead) + j]
-    return apart.transpose(*order).reshape(*lead, *grid)
