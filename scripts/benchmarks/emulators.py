@@ -134,7 +134,7 @@ def noda(options: argparse.Namespace) -> None:
     for resolution in options.nodes:
         length, *networks = cases[resolution]
         problem, train, test = chaos(options.data, length, resolution, options.samples or 500)
-        shelf = Shelf.of(*trajectories(test, layout(test)))
+        shelf = Shelf.of(*trajectories(test, layout(test, "t")))
         for fixed in options.fixed:
             observations = pk.Observations(0.05, 20.0, fixed=bool(fixed))
             emulator = pk.Emulator(networks[0], train, steps=options.steps or 2000)

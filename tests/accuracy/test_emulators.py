@@ -28,7 +28,7 @@ def test_few_noisy_measurements_keep_the_error_of_a_chaotic_forecast_bounded():
     method = pk.NODA(emulator, FNO(24, 16, 3), observations, steps=(300, 80))
     solution = pk.solve(problem, method, quiet=True)
     assert solution.stats["one-step error"] < 5e-3
-    shelf = Shelf.of(*trajectories(test, layout(test)))
+    shelf = Shelf.of(*trajectories(test, layout(test, "t")))
     helped, alone = (
         np.median(errors, axis=0)
         for errors in twin_errors(solution.evaluator, shelf, observations, jax.random.key(5))
