@@ -9,8 +9,9 @@
 
 `sorption`: `problems/diffusion_sorption_family.py` on 64 instants and 65 points, one network, three
 ways: its output is the field ("soft"), a basis for one solve ("hard"), or one for four experts, a
-part of the time each, with seams ("experts"). Trained on the residuals alone; errors are relative
-L2 errors against the classical solver, from initial values that training never saw.
+part of the time each, with seams ("experts") or on parts that overlap ("overlapping"). Trained on
+the residuals alone; errors are relative L2 errors against the classical solver, from initial values
+that training never saw.
 
 `floor`: errors, to the same classical solver, of the values at all nodes that minimise the same
 residuals: no network on this grid comes closer but by chance.
@@ -53,6 +54,7 @@ KINDS: dict[str, Any] = {
     "soft": pk.SoftConstraint(),
     "hard": pk.HardConstraint(basis=FUNCTIONS),
     "experts": pk.HardConstraint(basis=FUNCTIONS, experts=(EXPERTS, 1), seam=30.0, shared=False),
+    "overlapping": pk.HardConstraint(basis=FUNCTIONS, experts=(EXPERTS, 1), overlap=0.25),
 }
 
 
