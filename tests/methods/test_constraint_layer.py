@@ -110,6 +110,8 @@ def test_problems_of_one_axis_have_the_dense_solution_too():
         (2.0, {}),
         (2.0, {"experts": (1, 2)}),
         (2.0, {"experts": (3, 1), "overlap": 0.25}),
+        (2.0, {"experts": (3, 1), "seam": 1.0}),
+        (2.0, {"experts": (2, 2), "seam": 1.0, "shared": False}),
     ],
 )
 def test_derivatives_are_those_of_central_differences(cubic, options):

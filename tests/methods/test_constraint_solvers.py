@@ -16,7 +16,7 @@ from pinnkit.methods.constraint import (
     OptimistixLevenberg,
     OwnLevenberg,
 )
-from pinnkit.methods.constraint.joining import in_line, joined
+from pinnkit.methods.constraint.joining import in_line, joined, squared, squared_in_line
 from pinnkit.methods.constraint.solve import attached, damped
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -146,6 +146,10 @@ def test_experts_in_a_line_are_joined_block_by_block(experts):
     steps = [damped(triangle[None], jnp.full(1, 1e-3)) for triangle in (one, two)]
     for a, b in zip(*steps, strict=True):
         assert np.allclose(a, b, rtol=1e-10, atol=1e-10)
+    blocks = jnp.asarray(rng.normal(size=(experts, count, count)))
+    for whole in (jax.jit(squared)(blocks, given[1]), jax.jit(squared_in_line)(blocks, given[1])):
+        expected = jax.scipy.linalg.block_diag(*blocks) + seams[0].T @ seams[0]
+        assert np.allclose(whole[0], expected, rtol=1e-13, atol=1e-13)
 
 
 def test_options_out_of_range_are_refused():

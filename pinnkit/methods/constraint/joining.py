@@ -5,6 +5,8 @@ matrix S (Ms, K n) and a side s (Ms,), whose rows S w - s join the experts. The 
 [R, Q^T r] (1, m', K n + 1) are such that
 
     |R d + Q^T r|^2 = sum_k |R_k d_k + Q_k^T r_k|^2 + |S (w + d) - s|^2 + constant.
+
+`squared` and `squared_in_line` do the same for matrices of second derivatives.
 """
 
 from __future__ import annotations
@@ -33,10 +35,8 @@ def in_line(reduced: Array, seams: Seams, w: Array) -> Array:
     left. What they come to beyond its own n rows knows of the next expert only.
     """
     (matrix, side), (experts, count) = seams, w.shape
-    pairs = jnp.arange(experts - 1)
-    blocks = matrix.reshape(experts - 1, -1, experts, count)
     right = (matrix @ w.ravel() - side).reshape(experts - 1, -1, 1)
-    seam = jnp.concatenate([blocks[pairs, :, pairs], blocks[pairs, :, pairs + 1], right], axis=2)
+    seam = jnp.concatenate([_pairs(matrix, experts), right], axis=2)
 
     def step(left: Array, given: tuple[Array, Array]) -> tuple[Array, Array]:
         own, seam = given
@@ -50,6 +50,32 @@ def in_line(reduced: Array, seams: Seams, w: Array) -> Array:
     left, found = jax.lax.scan(step, begin, (reduced[:-1], seam))
     last = jnp.linalg.qr(jnp.concatenate([left, reduced[-1]]), mode="r")[None, :count]
     return _banded(jnp.concatenate([found[..., :count], last[..., :count]]), found, last)
+
+
+def squared(blocks: Array, seams: Seams) -> Array:
+    """diag(blocks) + S^T S (1, K n, K n) for blocks (K, n, n)."""
+    return (jax.scipy.linalg.block_diag(*blocks) + seams[0].T @ seams[0])[None]
+
+
+def squared_in_line(blocks: Array, seams: Seams) -> Array:
+    """The same for experts in a line, from what each seam knows of its two experts."""
+    experts, count, _ = blocks.shape
+    pairs = _pairs(seams[0], experts)
+    gram = jnp.einsum("pmi,pmj->pij", pairs, pairs).reshape(-1, 2, count, 2, count)
+    every, low = jnp.arange(experts), jnp.arange(experts - 1)
+    whole = jnp.zeros((experts, count, experts, count), blocks.dtype)
+    whole = whole.at[every, :, every].set(blocks)
+    for i in (0, 1):
+        for j in (0, 1):
+            whole = whole.at[low + i, :, low + j].add(gram[:, i, :, j])
+    return whole.reshape(1, experts * count, -1)
+
+
+def _pairs(matrix: Array, experts: int) -> Array:
+    """Rows (K - 1, m, 2 n) of each seam of a line, for its two experts."""
+    pairs = jnp.arange(experts - 1)
+    blocks = matrix.reshape(experts - 1, -1, experts, matrix.shape[1] // experts)
+    return jnp.concatenate([blocks[pairs, :, pairs], blocks[pairs, :, pairs + 1]], axis=2)
 
 
 def _banded(diagonal: Array, found: Array, last: Array) -> Array:

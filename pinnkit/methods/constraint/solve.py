@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pinnkit.methods.constraint.joining import in_line, joined
+from pinnkit.methods.constraint.joining import in_line, joined, squared, squared_in_line
 
 FIRST_DAMPING, LEAST_DAMPING, LARGEST_DAMPING = 1e-6, 1e-15, 1e12
 
@@ -202,23 +202,15 @@ def attached(build: Callable[[], Rows], w: Array, start: Array, shrink: float, f
     w, start = jax.lax.stop_gradient((w, start))
 
     def gradient(rows: Rows, at: Array) -> Array:
-        def half(w: Array) -> Array:
-            found = jnp.sum(_squares(rows, w, start, shrink))
-            seams = rows.seams()
-            if seams is not None:
-                found = found + jnp.sum((seams[0] @ w.ravel() - seams[1]) ** 2)
-            return found / 2
-
-        return jax.grad(half)(at)
+        own, seams = _slope(rows, at, start, shrink), rows.seams()
+        if seams is None:
+            return own
+        return own + (seams[0].T @ (seams[0] @ at.ravel() - seams[1])).reshape(at.shape)
 
     rows = build()
     fixed = jax.lax.stop_gradient(rows)
-    matrix = factor(fixed, w, start, shrink)[..., :-1]
-    groups, _, count = matrix.shape
-    normal = jnp.einsum("gki,gkj->gij", matrix, matrix)
-    if full:
-        normal = _curvature(lambda at: gradient(fixed, at), w, groups, count)
-    normal = jax.lax.stop_gradient(normal)
+    normal = jax.lax.stop_gradient((_newton if full else _gauss_newton)(fixed, w, start, shrink))
+    groups, count, _ = normal.shape
     scale = jnp.sqrt(jnp.maximum(jnp.abs(jnp.einsum("gii->gi", normal)), jnp.finfo(w.dtype).tiny))
     balanced = normal / scale[:, :, None] / scale[:, None, :]
 
@@ -239,9 +231,32 @@ def attached(build: Callable[[], Rows], w: Array, start: Array, shrink: float, f
     return w - step(force - jax.lax.stop_gradient(force))
 
 
-def _curvature(gradient: Callable[[Array], Array], w: Array, groups: int, count: int) -> Array:
-    """d gradient / dw (G, n, n), all groups at once, as none depends on another."""
-    directions = jnp.broadcast_to(jnp.eye(count, dtype=w.dtype)[:, None], (count, groups, count))
-    _, push = jax.linearize(gradient, w)
-    columns = jax.vmap(push)(directions.reshape(count, *w.shape))
-    return jnp.moveaxis(columns.reshape(count, groups, count), 0, -1)
+def _slope(rows: Rows, w: Array, start: Array, shrink: float) -> Array:
+    """Half the gradient (K, n) of the sums of squares, without those of the seams."""
+    return jax.grad(lambda at: jnp.sum(_squares(rows, at, start, shrink)) / 2)(w)
+
+
+def _gauss_newton(rows: Rows, w: Array, start: Array, shrink: float) -> Array:
+    """J^T J (G, n, n) of every group."""
+    matrix = factor(rows, w, start, shrink)[..., :-1]
+    return jnp.einsum("gki,gkj->gij", matrix, matrix)
+
+
+def _newton(rows: Rows, w: Array, start: Array, shrink: float) -> Array:
+    """Half the second derivatives (G, n, n) of the sum of squares of every group.
+
+    Those of an expert's own rows need as many directions as it has coefficients, however many
+    experts there are: none of them depends on another.
+    """
+
+    def own(rows: Rows, w: Array, start: Array) -> Array:
+        experts, count = w.shape
+        directions = jnp.eye(count, dtype=w.dtype)[:, None]
+        _, push = jax.linearize(lambda at: _slope(rows, at, start, shrink), w)
+        columns = jax.vmap(push)(jnp.broadcast_to(directions, (count, experts, count)))
+        return jnp.moveaxis(columns, 0, -1)
+
+    blocks, seams = rows.each(own, w, start), rows.seams()
+    if seams is None:
+        return blocks
+    return rows.alike(squared_in_line if rows.in_line else squared, blocks, seams)
