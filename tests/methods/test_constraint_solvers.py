@@ -1,5 +1,7 @@
 """Our method for the coefficients of a layer against those of jaxopt and optimistix."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -16,8 +18,8 @@ from pinnkit.methods.constraint import (
     OptimistixLevenberg,
     OwnLevenberg,
 )
-from pinnkit.methods.constraint.joining import in_line, joined, squared, squared_in_line
-from pinnkit.methods.constraint.solve import attached, damped
+from pinnkit.methods.constraint.joining import Apart, InLine, Joined
+from pinnkit.methods.constraint.solve import attached
 
 pytestmark = pytest.mark.usefixtures("x64")
 OWN = OwnLevenberg(100, 1e-15)
@@ -30,17 +32,16 @@ class Sines(eqx.Module):
 
     matrices: jax.Array
     sides: jax.Array
-    seam: tuple[jax.Array, jax.Array] | None = None
-    in_line = False
+    joint: Apart = Apart()
 
     @classmethod
     def random(cls, seams, experts=3, count=4):
         rng = np.random.default_rng(0)
         matrices = rng.normal(size=(experts, 9, count)) * 10.0 ** np.arange(count)
         sides = rng.normal(size=(experts, 9))
-        seam = rng.normal(size=(5, experts * count)), rng.normal(size=5)
-        joined = jax.tree.map(jnp.asarray, seam) if seams else None
-        return cls(jnp.asarray(matrices), jnp.asarray(sides), joined)
+        blocks = tuple(jnp.asarray(rng.normal(size=(s, m, count))) for s, m in ((2, 5), (1, 3)))
+        joint = Joined(blocks, (((0, 1), (1, 2)), ((0, 2),))) if seams else Apart()
+        return cls(jnp.asarray(matrices), jnp.asarray(sides), joint)
 
     def residual(self, w):
         found = jnp.einsum("kmn,kn->km", self.matrices, w)
@@ -50,11 +51,8 @@ class Sines(eqx.Module):
         found = jnp.einsum("kmn,kn->km", self.matrices, w)
         return self.residual(w), self.matrices * (1 + jnp.cos(found) / 2)[..., None]
 
-    def seams(self):
-        return self.seam
-
     def each(self, function, *more):
-        return function(eqx.tree_at(lambda r: r.seam, self, None), *more)
+        return function(dataclasses.replace(self, joint=Apart()), *more)
 
     def one_by_one(self, function, *more):
         one = lambda given: function(*jax.tree.map(lambda a: a[None], given))  # noqa: E731
@@ -130,26 +128,51 @@ def test_layers_have_the_same_fields_and_derivatives_with_another_solver():
         assert np.allclose(one, two, rtol=1e-8, atol=1e-8 * float(jnp.abs(two).max()))
 
 
-@pytest.mark.parametrize("experts", [2, 5])
-def test_experts_in_a_line_are_joined_block_by_block(experts):
-    """Normal equations, and with them steps, are those of one factorisation of all rows."""
-    count, rows, rng = 3, 7, np.random.default_rng(0)
-    matrix = np.zeros((experts - 1, rows, experts, count))
-    for s in range(experts - 1):
-        matrix[s, :, s : s + 2] = rng.normal(size=(rows, 2, count))
-    seams = matrix.reshape(-1, experts * count), rng.normal(size=(experts - 1) * rows)
-    reduced = np.triu(rng.normal(size=(experts, count + 1, count + 1)))
-    given = jax.tree.map(jnp.asarray, (reduced, seams, rng.normal(size=(experts, count))))
-    one, two = jax.jit(joined)(*given)[0], jax.jit(in_line)(*given)[0]
-    assert np.allclose(one.T @ one[:, :-1], two.T @ two[:, :-1], rtol=1e-10, atol=1e-10)
-    assert not np.any(np.tril(two[:, :-1], -1))
-    steps = [damped(triangle[None], jnp.full(1, 1e-3)) for triangle in (one, two)]
-    for a, b in zip(*steps, strict=True):
-        assert np.allclose(a, b, rtol=1e-10, atol=1e-10)
-    blocks = jnp.asarray(rng.normal(size=(experts, count, count)))
-    for whole in (jax.jit(squared)(blocks, given[1]), jax.jit(squared_in_line)(blocks, given[1])):
-        expected = jax.scipy.linalg.block_diag(*blocks) + seams[0].T @ seams[0]
-        assert np.allclose(whole[0], expected, rtol=1e-13, atol=1e-13)
+def line(experts, rows=7, count=3):
+    """Seams of experts in a line, once as such and once as any others."""
+    rng = np.random.default_rng(0)
+    blocks = jnp.asarray(rng.normal(size=(experts - 1, rows, count)))
+    pairs = tuple((k, k + 1) for k in range(experts - 1))
+    return InLine((blocks,), (pairs,)), Joined((blocks,), (pairs,))
+
+
+@pytest.mark.parametrize(("experts", "rows"), [(2, 7), (5, 7), (4, 2)])
+def test_experts_in_a_line_are_joined_block_by_block(experts, rows):
+    """Steps, and solutions of symmetric systems, are those of all experts in one matrix."""
+    count, rng = 3, np.random.default_rng(1)
+    reduced = jnp.asarray(np.triu(rng.normal(size=(experts, count + 1, count + 1))))
+    w, force = (jnp.asarray(rng.normal(size=(experts, count))) for _ in range(2))
+    roots = rng.normal(size=(experts, count, count)) * 10.0 ** np.arange(count)
+    blocks = jnp.asarray(np.einsum("kmi,kmj->kij", roots, roots))
+    both = line(experts, rows)
+    for damping in (1e-3, 1e3):
+        given = reduced, w, jnp.full(1, damping)
+        steps = [jax.jit(lambda j, given: j.step(*given))(j, given) for j in both]
+        for one, two in zip(*steps, strict=True):
+            assert np.allclose(one, two, rtol=1e-10, atol=1e-10)
+    found = [jax.jit(lambda b, f, j=j: j.inverse(b)(f))(blocks, force) for j in both]
+    slopes = jax.jit(jax.jacobian(lambda w: both[1].residual(w)))(w).reshape(-1, w.size)
+    matrix = jax.scipy.linalg.block_diag(*blocks) + slopes.T @ slopes
+    expected = np.linalg.solve(matrix, force.ravel())
+    for one in found:
+        assert np.allclose(one.ravel(), expected, rtol=1e-9, atol=1e-10 * np.abs(expected).max())
+    pulled = [jax.jit(jax.grad(lambda f, j=j: jnp.sum(j.inverse(blocks)(f)[0])))(w) for j in both]
+    expected = np.linalg.solve(matrix, np.eye(w.size)[:count].sum(0))
+    for one in pulled:
+        assert np.allclose(one.ravel(), expected, rtol=1e-9, atol=1e-10 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("rows", [2, 7])
+def test_compressed_seams_have_the_same_sums_of_squares(rows):
+    w = jnp.asarray(np.random.default_rng(2).normal(size=(4, 3)))
+    slopes = jax.jacobian(line(4, rows)[0].residual)(w).reshape(-1, w.size)
+    for joint in line(4, rows):
+        less = jax.jit(lambda j: j.compressed())(joint)
+        assert less.residual(w).size == 3 * min(rows, 3)
+        total = np.sum((slopes @ w.ravel()) ** 2)
+        assert np.isclose(jnp.sum(less.residual(w) ** 2), total, rtol=1e-12)
+        assert np.allclose(less.force(w).ravel(), slopes.T @ slopes @ w.ravel(), rtol=1e-11)
+        assert np.allclose(less.squares(w).ravel(), np.sum(slopes**2, axis=0), rtol=1e-12)
 
 
 def test_options_out_of_range_are_refused():

@@ -110,7 +110,7 @@ class ConstraintLayer(eqx.Module):
         """The coefficients, without derivatives."""
         function, offset, basis = jax.lax.stop_gradient((function, offset, basis))
         start, rows = self.start(offset, basis), self.rows(function, offset, basis)
-        if rows.seams() is not None:
+        if rows.joint.joined:
             return self._fit(rows, start)
 
         def alone(rows: GridRows, start: Array) -> Fit:
@@ -131,8 +131,7 @@ class ConstraintLayer(eqx.Module):
             return attached(lambda: rows, w, start, self.options.shrink, self.options.full)
 
         start = self.start(offset, basis)
-        joined = rows.seams() is not None
-        w = exact(rows, found, start) if joined else rows.each(exact, found, start)
+        w = exact(rows, found, start) if rows.joint.joined else rows.each(exact, found, start)
         return w.reshape(len(w), offset.shape[0], basis.shape[0])
 
     def jump(self, w: Array, basis: Array) -> Array:
@@ -147,8 +146,8 @@ class ConstraintLayer(eqx.Module):
         sizes = jnp.asarray(self.sizes, basis.dtype).reshape(1, -1, *(1,) * len(self.parts))
         if self.options.overlap:
             return self._distance(w, basis / sizes)
-        matrix, _ = seams(self.equations.grid, self.parts, basis / sizes, 1.0)
-        return jnp.linalg.norm(matrix @ w.ravel())
+        joint = seams(self.equations.grid, self.parts, basis / sizes, 1.0)
+        return jnp.linalg.norm(joint.residual(w.reshape(len(w), -1)))
 
     def _distance(self, w: Array, basis: Array) -> Array:
         cut, grid = self.cut, basis.shape[2:]

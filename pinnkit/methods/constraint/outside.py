@@ -29,7 +29,7 @@ def fit_by(minimise: Minimise, column: float, rows: Rows, start: Array, shrink: 
     def one(rows: Rows, start: Array) -> Fit:
         return _one(minimise, column, rows, start, shrink)
 
-    if rows.seams() is not None:
+    if rows.joint.joined:
         return one(rows, start)
     found = rows.one_by_one(one, start)
     return Fit(found.w[:, 0], found.settled[:, 0], jnp.max(found.steps))
@@ -60,18 +60,13 @@ def _one(minimise: Minimise, column: float, rows: Rows, start: Array, shrink: fl
 
 def _residual(rows: Rows, w: Array, start: Array, shrink: float) -> Array:
     """Rows of the experts, of the distance from the start, and of the seams, as one vector."""
-    parts = [rows.residual(w).ravel(), jnp.sqrt(shrink) * (w - start).ravel()]
-    seams = rows.seams()
-    if seams is not None:
-        parts.append(seams[0] @ w.ravel() - seams[1])
-    return jnp.concatenate(parts)
+    own, toward = rows.residual(w).ravel(), jnp.sqrt(shrink) * (w - start).ravel()
+    return jnp.concatenate([own, toward, rows.joint.residual(w)])
 
 
 def _norms(rows: Rows, w: Array, shrink: float) -> Array:
     """Norms (K n,) of the columns of the derivatives, without what is not finite."""
     _, slopes = rows.jacobian(w)
-    squares = jnp.sum(jnp.where(jnp.isfinite(slopes), slopes, 0.0) ** 2, axis=1).ravel() + shrink
-    seams = rows.seams()
-    if seams is not None:
-        squares = squares + jnp.sum(seams[0] ** 2, axis=0)
+    squares = jnp.sum(jnp.where(jnp.isfinite(slopes), slopes, 0.0) ** 2, axis=1) + shrink
+    squares = (squares + rows.joint.squares(w)).ravel()
     return jnp.sqrt(jnp.where(jnp.isfinite(squares), squares, 1.0))

@@ -24,6 +24,7 @@ from pinnkit import devices
 from pinnkit.compile.system import Residual
 from pinnkit.compile.terms import Term
 from pinnkit.derivatives import GridProvider
+from pinnkit.methods.constraint.joining import Apart, InLine, Joined
 from pinnkit.methods.constraint.parts import Parts
 from pinnkit.methods.faces import face_normals, faces, with_normals
 from pinnkit.methods.grid_residuals import Grid, GridResiduals
@@ -99,22 +100,20 @@ class Group(eqx.Module):
 class GridRows(eqx.Module):
     """All rows of all parts, as `solve.fit` takes them; coefficients are (K, c N).
 
-    `apart`: whether the parts are shared out among devices (`each`, `alike`); `in_line`: whether
-    they lie along one axis.
+    `apart`: whether the parts are shared out among devices (`each`, `alike`).
     """
 
     groups: tuple[Group, ...]
-    seam: tuple[Array, Array] | None
+    joint: Apart
     shape: tuple[int, int, int] = eqx.field(static=True)
     apart: bool = eqx.field(static=True, default=False)
-    in_line: bool = eqx.field(static=True, default=False)
 
     def each(self, function: Callable[..., Any], *more: Array) -> Any:
         """function(rows, *more) for a function that treats each part by itself, seams left out.
 
         `more` and the results have one row (K, ...) for every part.
         """
-        alone = dataclasses.replace(self, seam=None)
+        alone = dataclasses.replace(self, joint=Apart())
         if not self.apart or devices.count() == 1:
             return function(alone, *more)
         groups = tuple(group.filled(self.shape[0]) for group in self.groups)
@@ -124,7 +123,7 @@ class GridRows(eqx.Module):
     def one_by_one(self, function: Callable[..., Any], *more: Array) -> Any:
         """function(rows, *more) for every part as the only one (1, ...), without seams."""
         changed = {"groups": tuple(group.filled(len(more[0])) for group in self.groups)}
-        changed |= {"seam": None, "apart": False, "shape": (1, *self.shape[1:])}
+        changed |= {"joint": Apart(), "apart": False, "shape": (1, *self.shape[1:])}
         alone = dataclasses.replace(self, **changed)
         one = lambda given: function(*jax.tree.map(lambda a: a[None], given))  # noqa: E731
         return jax.vmap(one)((alone, *more))
@@ -146,9 +145,6 @@ class GridRows(eqx.Module):
             jnp.concatenate([self._spread(g, pair[i]) for g, *pair in found], axis=1)
             for i in (0, 1)
         )
-
-    def seams(self) -> tuple[Array, Array] | None:
-        return self.seam
 
     def _spread(self, group: Group, rows: Array) -> Array:
         if group.own is not None:
@@ -197,11 +193,11 @@ def assemble(
             )
     counts = parts.counts
     shape = (math.prod(counts), len(system.fields), count)
-    joint = None
+    joint = Apart()
     if seam and math.prod(counts) > 1:
         units = sizes.reshape(1, -1, *(1,) * len(counts))
         joint = seams(equations.grid, counts, basis / units, seam)
-    return GridRows(tuple(groups), joint, shape, apart, sum(p > 1 for p in counts) == 1)
+    return GridRows(tuple(groups), joint, shape, apart)
 
 
 def _group(
@@ -248,36 +244,36 @@ def _group(
     )
 
 
-def seams(grid: Grid, parts: tuple[int, ...], basis: Array, weight: float) -> tuple[Array, Array]:
+def seams(grid: Grid, parts: tuple[int, ...], basis: Array, weight: float) -> Joined:
     """Rows whose squares sum to weight^2 times the mean square of the jumps between parts.
 
     Jumps of values, and of slopes along the normal times the length of a part, at the last nodes
     of the lower part, to which both parts' fields are continued. basis (N, c, *grid).
     """
-    experts, blocks = math.prod(parts), []
+    blocks, pairs, total = [], [], 0
     for i, (axis, p) in enumerate(zip(grid, parts, strict=True)):
+        if p == 1:
+            continue
         slope = axis.derivative(basis, i + 2, 1) * (axis.length / p)
         others = tuple(q for j, q in enumerate(parts) if j != i)
+        found, between = [], []
         for s in range(p - 1):
             node = (s + 1) * axis.n // p - 1
-            for values in (basis, slope):
-                along = Parts(others).split(values.take(node, axis=i + 2))
-                for place, rows in zip(itertools.product(*map(range, others)), along, strict=True):
-                    low, high = list(place), list(place)
-                    low.insert(i, s)
-                    high.insert(i, s + 1)
-                    both = [int(np.ravel_multi_index(q, parts)) for q in (low, high)]
-                    blocks.append(_jump(rows, both, experts))
-    matrix = jnp.concatenate(blocks)
-    matrix = matrix.reshape(len(matrix), -1) * (weight / math.sqrt(len(matrix) / 2))
-    return matrix, jnp.zeros(len(matrix), basis.dtype)
+            along = [Parts(others).split(a.take(node, axis=i + 2)) for a in (basis, slope)]
+            found.append(_jumps(jnp.concatenate(along, axis=-1)))
+            for place in itertools.product(*map(range, others)):
+                ends = [(*place[:i], q, *place[i:]) for q in (s, s + 1)]
+                low, high = (int(np.ravel_multi_index(end, parts)) for end in ends)
+                between.append((low, high))
+        blocks.append(jnp.concatenate(found))
+        pairs.append(tuple(between))
+        total += len(between) * blocks[-1].shape[1]
+    scaled = tuple(block * (weight / math.sqrt(total / 2)) for block in blocks)
+    return (InLine if len(blocks) == 1 else Joined)(scaled, tuple(pairs))
 
 
-def _jump(rows: Array, both: list[int], experts: int) -> Array:
-    """rows (N, c, m) -> (c m, K, c N) with the rows at the one part and their opposite at the
-    other."""
-    count, fields, nodes = rows.shape
-    own = jnp.einsum("jcm,cd->cmdj", rows, jnp.eye(fields, dtype=rows.dtype))
-    own = own.reshape(fields * nodes, fields * count)
-    whole = jnp.zeros((len(own), experts, own.shape[1]), own.dtype)
-    return whole.at[:, both[0]].set(own).at[:, both[1]].set(-own)
+def _jumps(values: Array) -> Array:
+    """(S, N, c, m) -> (S, c m, c N): every field's jumps, from its own coefficients."""
+    sets, count, fields, nodes = values.shape
+    own = jnp.einsum("sjcm,cd->scmdj", values, jnp.eye(fields, dtype=values.dtype))
+    return own.reshape(sets, fields * nodes, fields * count)
