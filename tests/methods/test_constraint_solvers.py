@@ -18,7 +18,7 @@ from pinnkit.methods.constraint import (
     OptimistixLevenberg,
     OwnLevenberg,
 )
-from pinnkit.methods.constraint.joining import Apart, InLine, Joined
+from pinnkit.methods.constraint.joining import Apart, InLine, Joined, Joint
 from pinnkit.methods.constraint.solve import attached
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -32,7 +32,7 @@ class Sines(eqx.Module):
 
     matrices: jax.Array
     sides: jax.Array
-    joint: Apart = Apart()
+    joint: Joint = Apart()
 
     @classmethod
     def random(cls, seams, experts=3, count=4):

@@ -16,6 +16,7 @@ of squares: an expert on its own, or all that are joined.
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -43,15 +44,16 @@ class Inverse(eqx.Module):
         )
         return solved / self.scale
 
+    @abc.abstractmethod
     def _balanced(self) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
         """Products (K, n) with the balanced matrix and with its inverse."""
-        raise NotImplementedError
 
 
 class Dense(Inverse):
-    """M as matrices (G, K n / G, K n / G) of the groups, balanced."""
+    """M as matrices (G, K n / G, K n / G) of the groups, balanced, and their `factors`."""
 
     matrix: Array
+    factors: tuple[Array, Array]
 
     def _balanced(self) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
         groups = self.matrix.shape[:2]
@@ -60,8 +62,7 @@ class Dense(Inverse):
             return jnp.einsum("gij,gj->gi", self.matrix, x.reshape(groups)).reshape(x.shape)
 
         def solve(x: Array) -> Array:
-            found = jnp.linalg.solve(self.matrix, x.reshape(groups)[..., None])
-            return found.reshape(x.shape)
+            return lu_solve(self.factors, x.reshape(*groups, 1)).reshape(x.shape)
 
         return product, solve
 
@@ -69,7 +70,8 @@ class Dense(Inverse):
     def of(cls, matrix: Array, shape: tuple[int, ...]) -> Dense:
         """Of matrices (G, n', n') for coefficients of this shape (K, n)."""
         scale = _root(jnp.einsum("gii->gi", matrix))
-        return cls(scale.reshape(shape), matrix / scale[:, :, None] / scale[:, None, :])
+        matrix = matrix / scale[:, :, None] / scale[:, None, :]
+        return cls(scale.reshape(shape), matrix, lu_factor(matrix))
 
 
 class Tridiagonal(Inverse):
@@ -123,41 +125,68 @@ class Tridiagonal(Inverse):
         return product, solve
 
 
-class Apart(eqx.Module):
+class Joint(eqx.Module):
+    """What all three know; `joined` tells whether there is one group or as many as experts."""
+
+    joined: ClassVar[bool]
+
+    @abc.abstractmethod
+    def residual(self, w: Array) -> Array:
+        """(K, n) -> jumps (M,)."""
+
+    @abc.abstractmethod
+    def force(self, w: Array) -> Array:
+        """Half the gradient (K, n) of the sum of squares of the jumps."""
+
+    @abc.abstractmethod
+    def squares(self, w: Array) -> Array:
+        """Sums of squares (K, n) of the columns."""
+
+    @abc.abstractmethod
+    def grouped(self, each: Array) -> Array:
+        """Sums (G,) over the groups of what the experts have (K,)."""
+
+    @abc.abstractmethod
+    def compressed(self) -> Joint:
+        """Fewer rows with the same sums of squares."""
+
+    @abc.abstractmethod
+    def step(self, reduced: Array, w: Array, damping: Array) -> tuple[Array, Array]:
+        """The step d (K, n), and by how much (G,) it lowers what is not damping."""
+
+    @abc.abstractmethod
+    def inverse(self, blocks: Array) -> Inverse:
+        """Of diag(blocks) + S^T S, blocks (K, n, n)."""
+
+
+class Apart(Joint):
     """Experts on their own: no rows, and as many groups as experts."""
 
     joined: ClassVar[bool] = False
 
     def residual(self, w: Array) -> Array:
-        """(K, n) -> jumps (M,)."""
         return jnp.zeros(0, w.dtype)
 
     def force(self, w: Array) -> Array:
-        """Half the gradient (K, n) of the sum of squares of the jumps."""
         return jnp.zeros_like(w)
 
     def squares(self, w: Array) -> Array:
-        """Sums of squares (K, n) of the columns."""
         return jnp.zeros_like(w)
 
     def grouped(self, each: Array) -> Array:
-        """Sums (G,) over the groups of what the experts have (K,)."""
         return each
 
     def compressed(self) -> Apart:
-        """Fewer rows with the same sums of squares."""
         return self
 
     def step(self, reduced: Array, w: Array, damping: Array) -> tuple[Array, Array]:
-        """The step d (K, n), and by how much (G,) it lowers what is not damping."""
         return damped(reduced, damping)
 
     def inverse(self, blocks: Array) -> Inverse:
-        """Of diag(blocks) + S^T S, blocks (K, n, n)."""
         return Dense.of(blocks, blocks.shape[:2])
 
 
-class Joined(Apart):
+class Joined(Joint):
     """Experts joined in any way: sets of seams, `blocks` (S, m, n) each, between `pairs` of
     experts (low, high)."""
 

@@ -24,7 +24,7 @@ from pinnkit import devices
 from pinnkit.compile.system import Residual
 from pinnkit.compile.terms import Term
 from pinnkit.derivatives import GridProvider
-from pinnkit.methods.constraint.joining import Apart, InLine, Joined
+from pinnkit.methods.constraint.joining import Apart, InLine, Joined, Joint
 from pinnkit.methods.constraint.parts import Parts
 from pinnkit.methods.faces import face_normals, faces, with_normals
 from pinnkit.methods.grid_residuals import Grid, GridResiduals
@@ -104,7 +104,7 @@ class GridRows(eqx.Module):
     """
 
     groups: tuple[Group, ...]
-    joint: Apart
+    joint: Joint
     shape: tuple[int, int, int] = eqx.field(static=True)
     apart: bool = eqx.field(static=True, default=False)
 
@@ -193,7 +193,7 @@ def assemble(
             )
     counts = parts.counts
     shape = (math.prod(counts), len(system.fields), count)
-    joint = Apart()
+    joint: Joint = Apart()
     if seam and math.prod(counts) > 1:
         units = sizes.reshape(1, -1, *(1,) * len(counts))
         joint = seams(equations.grid, counts, basis / units, seam)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pinnkit.methods.constraint.joining import Apart, Inverse
+from pinnkit.methods.constraint.joining import Inverse, Joint
 
 FIRST_DAMPING, LEAST_DAMPING, LARGEST_DAMPING = 1e-3, 1e-15, 1e12
 """With a first damping of 1e-6 the first step is nearly Newton's, which far from the solution led
@@ -36,7 +36,7 @@ class Rows(Protocol):
         ...
 
     @property
-    def joint(self) -> Apart:
+    def joint(self) -> Joint:
         """How the experts hang together."""
         ...
 
@@ -205,16 +205,16 @@ def _newton(rows: Rows, w: Array, start: Array, shrink: float) -> Array:
     return jnp.moveaxis(columns, 0, -1)
 
 
-def _whole(joint: Apart, each: Array, w: Array) -> Array:
+def _whole(joint: Joint, each: Array, w: Array) -> Array:
     """Sums of squares (G,) of the groups, from those of the experts (K,)."""
     return joint.grouped(each) + jnp.sum(joint.residual(w) ** 2)
 
 
-def _step(joint: Apart, reduced: Array, w: Array, damping: Array) -> tuple[Array, Array]:
+def _step(joint: Joint, reduced: Array, w: Array, damping: Array) -> tuple[Array, Array]:
     return joint.step(reduced, w, damping)
 
 
-def _inverse(joint: Apart, blocks: Array) -> Inverse:
+def _inverse(joint: Joint, blocks: Array) -> Inverse:
     return joint.inverse(blocks)
 
 
