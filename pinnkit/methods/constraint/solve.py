@@ -19,7 +19,7 @@ from pinnkit.methods.constraint.joining import Inverse, Joint
 
 FIRST_DAMPING, LEAST_DAMPING, LARGEST_DAMPING = 1e-3, 1e-15, 1e12
 """With a first damping of 1e-6 the first step is nearly Newton's, which far from the solution led
-to worse minima: a third of 32 initial values of diffusion and sorption, none with 1e-3."""
+to worse minima on trained networks (docs/hard_constraints.md)."""
 TRUSTED = 0.9
 """Part of the promised gain above which damping falls a thousandfold, not tenfold."""
 
